@@ -1,0 +1,1 @@
+"""Postgres without Dagster: server, URLs, tables, migrations, windows, COPY and locks."""
