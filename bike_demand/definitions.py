@@ -1,0 +1,25 @@
+"""What Dagster loads. No work at import: no database, no network, no heavy library."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from bike_demand import defs as wiring
+from bike_demand.resources import PostgresIOManager
+
+
+def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """All of the project, wired.
+
+    Args:
+        resource_overrides: Resources by key that replace the default ones, as tests do.
+    """
+    return dg.Definitions(
+        assets=dg.load_assets_from_package_module(wiring),
+        resources={"io_manager": PostgresIOManager(), **(resource_overrides or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,1 @@
+"""Assets that bring the outside in, or stand at the start of everything."""

@@ -1,0 +1,99 @@
+"""Where Dagster keeps its own state: runs and events in Postgres, logs in the data directory.
+
+`dagster.yaml` names these classes. They take no configuration there, for what stands in it
+is visible in process arguments: server and data directory come from the settings.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres.auth import PgTokenProvider
+
+from bike_demand import settings
+from bike_demand.storage import databases
+from bike_demand.storage.databases import Database
+
+
+class PostgresInstanceStorage(DagsterPostgresStorage):
+    """Dagster's runs, events and schedules, in a database beside the warehouse."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing is configured in `dagster.yaml`."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003  # Dagster passes it by name
+    ) -> Self:
+        """Find or start the server, make the database if need be, and connect to it."""
+        configured = settings.load()
+        secret = configured.postgres_url
+        postgres_url = secret.get_secret_value() if secret else None
+        url = databases.database_url(
+            databases.locate(postgres_url, configured.home), Database.DAGSTER
+        )
+        databases.create_if_missing(url)
+        if secret is not None:
+            return cls(url.render_as_string(hide_password=False), inst_data=inst_data)
+        return cls(
+            url.set(password=None).render_as_string(),
+            inst_data=inst_data,
+            token_provider=_EmbeddedServer(configured.home),
+        )
+
+
+class _EmbeddedServer(PgTokenProvider):
+    """Asked for the password at each connection, and so the place to start a dead server."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__()
+        self._home = home
+
+    def _fetch_token(self) -> tuple[str, float]:
+        password = databases.locate(None, self._home).password
+        return str(password), time.time()  # already old: asked for anew each time
+
+
+class HomeComputeLogManager(LocalComputeLogManager):
+    """Output of runs, in the data directory."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing is configured in `dagster.yaml`."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003
+    ) -> Self:
+        """Keep logs in the data directory that the settings name."""
+        return cls(str(settings.resolve_home() / "logs"), inst_data=inst_data)
+
+
+class HomeArtifactStorage(LocalArtifactStorage):
+    """Files that runs leave behind, in the data directory."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing is configured in `dagster.yaml`."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003
+    ) -> Self:
+        """Keep artifacts in the data directory that the settings name."""
+        return cls(str(settings.resolve_home() / "artifacts"), inst_data=inst_data)

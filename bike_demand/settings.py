@@ -1,0 +1,187 @@
+"""What may be set, from where, and what it is when nobody sets it.
+
+Every setting of the project is a field of `Settings`. The environment
+(`BIKE_DEMAND_<FIELD>`) wins over the settings file (`settings.toml` in the data
+directory), which wins over the default. Nothing here connects to anything.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "BIKE_DEMAND_"
+HOME_VARIABLE = f"{PREFIX}HOME"
+DEFAULT_HOME = Path(".bike_demand")
+FILE_NAME = "settings.toml"
+
+
+class InvalidSettingsError(ValueError):
+    """A setting cannot be used; the message names it, its origin and the remedy."""
+
+
+class Origin(StrEnum):
+    """Where the value of a setting came from."""
+
+    ENVIRONMENT = "environment"
+    FILE = "settings file"
+    DEFAULT = "default"
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is not an IANA time zone such as 'America/New_York'")
+    return name
+
+
+def _postgres_url(secret: SecretStr) -> SecretStr:
+    scheme = secret.get_secret_value().partition("://")[0]
+    if scheme.partition("+")[0] not in {"postgres", "postgresql"}:
+        raise ValueError("must look like postgresql://USER:PASSWORD@HOST:5432/DATABASE")
+    return secret
+
+
+class System(BaseModel):
+    """One bike-share system to follow."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
+    timezone: Annotated[str, AfterValidator(_known_timezone)]
+    """IANA name of the clock that the system's riders live by."""
+
+
+CITI_BIKE = System(system_id="citibike_nyc", timezone="America/New_York")
+
+
+class Settings(BaseSettings):
+    """The project's settings. Immutable; make one with `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    home: Path
+    """Data directory, absolute: the embedded server, run logs, artifacts."""
+
+    postgres_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = None
+    """A Postgres of one's own; without it, one runs inside the data directory."""
+
+    first_partition: date = date(2026, 1, 1)
+    """First UTC day that partitions exist for. Fixed, so that a partition never vanishes."""
+
+    last_partition: date | None = None
+    """Last UTC day that partitions exist for; without it they go on with the clock."""
+
+    systems: Annotated[tuple[System, ...], Field(min_length=1)] = (CITI_BIKE,)
+    """The systems to follow."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.last_partition is not None and self.last_partition < self.first_partition:
+            raise ValueError("last_partition lies before first_partition")
+        ids = [system.system_id for system in self.systems]
+        if len(ids) != len(set(ids)):
+            raise ValueError("systems: a system_id stands twice")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load` passes, then the environment, then the settings file."""
+        file = init_settings()["home"] / FILE_NAME
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file))
+
+
+def resolve_home(home: Path | str | None = None) -> Path:
+    """The data directory as an absolute path: as given, else from the environment.
+
+    Args:
+        home: What the caller asks for (`--home`); `None` leaves it to `BIKE_DEMAND_HOME`
+            and then to `.bike_demand` in the working directory.
+    """
+    return Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+
+
+def load(home: Path | str | None = None) -> Settings:
+    """Read the settings that hold for a data directory.
+
+    Args:
+        home: As in `resolve_home`.
+
+    Raises:
+        InvalidSettingsError: A value or a name cannot be used. The value itself is not
+            repeated, for it may be a secret.
+    """
+    directory = resolve_home(home)
+    try:
+        return Settings(home=directory)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        raise InvalidSettingsError(
+            f"These settings cannot be used (environment {PREFIX}*, or {directory / FILE_NAME}):\n"
+            + "\n".join(lines)
+        ) from None
+    except (SettingsError, ValueError, OSError) as error:  # not TOML, not JSON, not readable
+        raise InvalidSettingsError(
+            f"The settings cannot be read (environment {PREFIX}*, or {directory / FILE_NAME}): "
+            f"{error}"
+        ) from None
+
+
+def origins(settings: Settings) -> Mapping[str, Origin]:
+    """Say for each field of `Settings` where its value came from."""
+    environment = EnvSettingsSource(Settings)()
+    file = TomlConfigSettingsSource(Settings, settings.home / FILE_NAME)()
+
+    def origin(name: str) -> Origin:
+        if name in environment:
+            return Origin.ENVIRONMENT
+        return Origin.FILE if name in file else Origin.DEFAULT
+
+    return {name: origin(name) for name in Settings.model_fields}
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Names that look like a setting and are none, most likely misspelt."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def display(value: Any) -> str:
+    """A setting as text for people; secrets stay hidden."""
+    if isinstance(value, SecretStr):
+        return "(set, hidden)"
+    if isinstance(value, tuple):
+        return ", ".join(f"{item.system_id} ({item.timezone})" for item in value)
+    return "(not set)" if value is None else str(value)

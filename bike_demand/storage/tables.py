@@ -1,0 +1,120 @@
+"""The warehouse's tables: every column of the project, with its unit.
+
+Names are GBFS' where GBFS has one. A change here needs a migration in
+`storage/migrations/versions`; a test holds the two together.
+"""
+
+import sqlalchemy as sa
+
+from bike_demand.storage.declaration import NAMING_CONVENTION, Upsert, declare_table
+
+METADATA = sa.MetaData(naming_convention=NAMING_CONVENTION)
+
+INSTANT = sa.DateTime(timezone=True)
+
+
+def _system_id() -> sa.Column[str]:
+    return sa.Column(
+        "system_id", sa.Text, primary_key=True, comment="The bike-share system, as in the settings"
+    )
+
+
+def _count(name: str, what: str, *, nullable: bool = True) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=nullable, comment=f"{what} [count]")
+
+
+def _not_negative(*columns: str) -> list[sa.CheckConstraint]:
+    return [sa.CheckConstraint(f"{name} >= 0", name=f"{name}_not_negative") for name in columns]
+
+
+STATION_INFORMATION = declare_table(
+    "station_information",
+    _system_id(),
+    sa.Column("station_id", sa.Text, primary_key=True, comment="The station, as its feed names it"),
+    sa.Column("name", sa.Text, comment="Public name"),
+    sa.Column("lat", sa.Double, comment="WGS 84 latitude [degrees]"),
+    sa.Column("lon", sa.Double, comment="WGS 84 longitude [degrees]"),
+    _count("capacity", "Docks installed, as declared; null where the feed does not say"),
+    sa.Column("is_active", sa.Boolean, nullable=False, comment="The newest feed lists it"),
+    sa.Column("first_seen", INSTANT, nullable=False, comment="First fetch that listed it [UTC]"),
+    sa.Column("last_seen", INSTANT, nullable=False, comment="Newest fetch that listed it [UTC]"),
+    *_not_negative("capacity"),
+    sa.CheckConstraint("lat BETWEEN -90 AND 90", name="lat_range"),
+    sa.CheckConstraint("lon BETWEEN -180 AND 180", name="lon_range"),
+    scope=("system_id",),
+    upsert=Upsert(keep=("first_seen",), absent={"is_active": False}),
+    comment="Stations ever seen; one that leaves stays, inactive",
+    metadata=METADATA,
+)
+
+FEED_POLL = declare_table(
+    "feed_poll",
+    _system_id(),
+    sa.Column("polled_at", INSTANT, primary_key=True, comment="When we asked [UTC]"),
+    sa.Column("last_updated", INSTANT, comment="What the feed says of its own age [UTC]"),
+    sa.Column("http_status", sa.Integer, comment="Status of the answer; null when none came"),
+    _count("records", "Records in the answer; null when none came"),
+    _count("rejected", "Records refused; null when none came"),
+    *_not_negative("records", "rejected"),
+    time="polled_at",
+    scope=("system_id",),
+    comment="Every poll of a status feed: tells an outage from a quiet city",
+    metadata=METADATA,
+)
+
+STATION_STATUS = declare_table(
+    "station_status",
+    _system_id(),
+    sa.Column("observed_at", INSTANT, primary_key=True, comment="15-minute tick [UTC]"),
+    sa.Column("station_id", sa.Text, primary_key=True, comment="The station, as its feed names it"),
+    sa.Column("fetched_at", INSTANT, nullable=False, comment="When we asked [UTC]"),
+    sa.Column("last_reported", INSTANT, comment="When the station last reported [UTC]"),
+    _count("num_bikes_available", "Bikes to rent, e-bikes included", nullable=False),
+    _count("num_ebikes_available", "E-bikes to rent; null where the feed does not say"),
+    _count("num_bikes_disabled", "Bikes out of order; null where the feed does not say"),
+    _count("num_docks_available", "Free docks; null where the feed has none"),
+    _count("num_docks_disabled", "Docks out of order; null where the feed does not say"),
+    sa.Column("is_installed", sa.Boolean, comment="On the street"),
+    sa.Column("is_renting", sa.Boolean, comment="Gives bikes out"),
+    sa.Column("is_returning", sa.Boolean, comment="Takes bikes back"),
+    *_not_negative(
+        "num_bikes_available",
+        "num_ebikes_available",
+        "num_bikes_disabled",
+        "num_docks_available",
+        "num_docks_disabled",
+    ),
+    time="observed_at",
+    scope=("system_id",),
+    comment="One station at one tick: the first snapshot fetched in [tick, tick + 15 min)",
+    metadata=METADATA,
+)
+
+REJECTED_RECORD = declare_table(
+    "rejected_record",
+    _system_id(),
+    sa.Column("source", sa.Text, primary_key=True, comment="Table that the record was meant for"),
+    sa.Column("window_start", INSTANT, primary_key=True, comment="Start of its window [UTC]"),
+    sa.Column("ordinal", sa.Integer, primary_key=True, comment="Position in the feed, from 0"),
+    sa.Column("reason", sa.Text, nullable=False, comment="Why it was refused"),
+    sa.Column("record", sa.Text, nullable=False, comment="The record as it came [JSON]"),
+    *_not_negative("ordinal"),
+    time="window_start",
+    scope=("system_id", "source"),
+    comment="Records that a feed sent and the warehouse refused",
+    metadata=METADATA,
+)
+
+LOCAL_CALENDAR = declare_table(
+    "local_calendar",
+    _system_id(),
+    sa.Column("hour", INSTANT, primary_key=True, comment="Start of the hour [UTC]"),
+    sa.Column("local_date", sa.Date, nullable=False, comment="Date on the system's clock"),
+    sa.Column("local_hour", sa.SmallInteger, nullable=False, comment="Hour on its clock [0-23]"),
+    sa.Column("weekday", sa.SmallInteger, nullable=False, comment="ISO weekday [1 Mon - 7 Sun]"),
+    sa.Column("utc_offset", sa.Integer, nullable=False, comment="Local time minus UTC [seconds]"),
+    time="hour",
+    scope=("system_id",),
+    comment="What the system's clock shows at each UTC hour: local time is never a key",
+    metadata=METADATA,
+)
