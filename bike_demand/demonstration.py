@@ -5,7 +5,9 @@ there to look at in the web page afterwards.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import click
 import dagster as dg
@@ -23,26 +25,30 @@ def run() -> None:
     """Materialise the newest partition of the first asset and show what is stored.
 
     Raises:
-        click.ClickException: The run failed.
+        click.ClickException: The run failed, or there is no partition yet.
     """
     asset = defs.resolve_assets_def(ASSET)
-    partitions = asset.partitions_def
-    if partitions is None or not (keys := partitions.get_last_partition_key()):
-        raise click.ClickException("The settings leave no closed day: see first_partition.")
+    newest = asset.partitions_def.get_last_partition_key() if asset.partitions_def else None
+    if newest is None:
+        raise click.ClickException("No day has closed since the settings' first_partition.")
     with _instance() as instance:
         result = dg.materialize(
             [asset],
-            partition_key=keys,
+            partition_key=newest,
             instance=instance,
             resources=defs.resources,
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
             raise_on_error=False,
         )
         if not result.success:
             raise click.ClickException(
-                f"Run {result.run_id} failed: its log is above, and on the page of 'make dev'."
+                f"Run {result.run_id} failed: what went wrong is above, and under Runs on the "
+                "page of 'make dev'."
             )
-        rows = defs.load_asset_value(ASSET, partition_key=keys, instance=instance)
-    _show(keys, rows)
+        rows = cast(
+            "pd.DataFrame", defs.load_asset_value(ASSET, partition_key=newest, instance=instance)
+        )
+    _show(newest, rows, result.get_asset_materialization_events()[0].materialization.metadata)
 
 
 def _instance() -> dg.DagsterInstance:
@@ -52,15 +58,29 @@ def _instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(Path(__file__).parents[1]))
 
 
-def _show(partition: str, rows: pd.DataFrame) -> None:
-    console = Console()
-    title = f"local_calendar, partition {partition}: {len(rows)} rows read back from Postgres"
-    table = Table(*rows.columns, title=title)
+def _show(
+    partition: str, rows: pd.DataFrame, metadata: Mapping[str, dg.MetadataValue[Any]]
+) -> None:
+    table = Table(
+        *rows.columns,
+        title=f"local_calendar, partition {partition}, read back from Postgres",
+        title_justify="left",
+        box=None,
+    )
     for row in rows.sort_values(["system_id", "hour"]).itertuples(index=False):
-        table.add_row(*(str(value) for value in row))
+        table.add_row(
+            *(
+                f"{cell:%Y-%m-%d %H:%MZ}" if isinstance(cell, pd.Timestamp) else str(cell)
+                for cell in row
+            )
+        )
+    home = settings.load().home
+    console = Console(highlight=False)
     console.print(table)
     console.print(
-        f"\nStored in {settings.load().home}. Next: 'make dev' opens Dagster on these assets, "
-        "'make test' runs the tests, 'make down' stops the database.",
-        highlight=False,
+        f"\n{len(rows)} rows written in {metadata['seconds'].value} s. "
+        f"Data and database are in {home}.\n"
+        "Next: make dev   opens Dagster, with this run and the asset's page\n"
+        "      make test  runs the tests\n"
+        "      make down  stops the database"
     )

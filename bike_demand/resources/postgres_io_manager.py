@@ -4,7 +4,7 @@ Only translation stands here. What a write promises is in `storage.replace`, wha
 is in `storage.declaration`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -35,10 +35,10 @@ class PostgresIOManager(dg.ConfigurableIOManager):
     """Stores DataFrames in Postgres, a partition's window at a time.
 
     An asset is stored in the declared table of its own name, or in the one that its
-    `metadata=table_metadata(…)` names. It returns a DataFrame, an iterator of DataFrames
-    (written in one transaction, never all in memory), or `Rows`, where the table has a scope
-    or companions are written along. An input loads the windows of the partitions it asks
-    for; `AssetIn(metadata=read_metadata(…))` narrows it to columns or widens it in time.
+    `metadata=table_metadata(…)` names. It returns a DataFrame, or `Rows` where the table has
+    a scope, where other tables are written along, or where frames come one after another (in
+    one transaction, never all in memory). An input loads the windows of the partitions it
+    asks for; `AssetIn(metadata=read_metadata(…))` narrows it to columns or widens it in time.
     """
 
     url: str | None = Field(
@@ -56,7 +56,7 @@ class PostgresIOManager(dg.ConfigurableIOManager):
     )
 
     def handle_output(
-        self, context: dg.OutputContext, obj: Rows | pd.DataFrame | Iterable[pd.DataFrame]
+        self, context: dg.OutputContext, obj: Rows | pd.DataFrame | Iterator[pd.DataFrame]
     ) -> None:
         """Replace the output's windows and scope by its rows, and report them.
 
@@ -190,9 +190,7 @@ def _windows(context: dg.OutputContext | dg.InputContext) -> list[Window]:
 def _rows(declaration: TableDeclaration, output: object) -> Rows:
     if isinstance(output, Rows):
         return output
-    if isinstance(output, pd.DataFrame) or (
-        isinstance(output, Iterable) and not isinstance(output, (str, bytes, Mapping))
-    ):
+    if isinstance(output, (pd.DataFrame, Iterator)):
         return Rows(output)
     raise PermanentFailure(
         f"Table {declaration.name!r} is written from a DataFrame, an iterator of DataFrames or "

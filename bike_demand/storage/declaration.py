@@ -14,11 +14,6 @@ import sqlalchemy as sa
 
 MAX_IDENTIFIER_BYTES = 63  # Postgres cuts longer names silently, which makes two tables one
 
-NAMING_CONVENTION = {
-    "ck": "%(table_name)s_%(constraint_name)s",
-    "pk": "%(table_name)s_pkey",
-}
-
 
 class InvalidDeclarationError(ValueError):
     """A table cannot be declared like this; the message says which part and why."""
@@ -89,7 +84,7 @@ class Upsert:
     absent: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a table is itself, however alike another
 class TableDeclaration:
     """A table, and what one write to it replaces.
 
@@ -163,7 +158,7 @@ class TableDeclaration:
         return None
 
 
-USER_METADATA = sa.MetaData(naming_convention=NAMING_CONVENTION)
+USER_METADATA = sa.MetaData()
 _declared: dict[str, TableDeclaration] = {}
 
 

@@ -164,8 +164,10 @@ def _cast(values: pa.Array, kind: ColumnType) -> pa.Array:
     cast = values.cast(wanted)
     if wanted == pa.float32() and found == pa.float64() and not cast.cast(found).equals(values):
         raise ValueError("holds float64 that float32 cannot; round with astype('float32')")
-    if kind is ColumnType.TEXT and pc.any(pc.match_substring(cast, "\0")).as_py():
+    row = -1
+    if kind is ColumnType.TEXT:
         row = pc.index(pc.match_substring(cast, "\0"), value=True).as_py()
+    if row >= 0:
         raise ValueError(f"row {row} holds a NUL character, which Postgres' text cannot")
     return cast
 

@@ -178,8 +178,9 @@ class _Write:
         rows = to_arrow(self.declaration, frame)
         for name, values in self._covers.items():
             inside = pc.is_in(rows[name], value_set=pa.array(values, type=rows[name].type))
-            if not pc.all(inside).as_py():
-                stray = rows.filter(pc.invert(inside))[name][0].as_py()
+            row = pc.index(inside, value=False).as_py()
+            if row >= 0:
+                stray = rows[name][row].as_py()
                 raise InvalidFrameError(
                     f"table {self.declaration.name!r}: a row has {name} {stray!r}, but this "
                     f"write covers only {values}"

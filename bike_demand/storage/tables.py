@@ -6,9 +6,11 @@ Names are GBFS' where GBFS has one. A change here needs a migration in
 
 import sqlalchemy as sa
 
-from bike_demand.storage.declaration import NAMING_CONVENTION, Upsert, declare_table
+from bike_demand.storage.declaration import Upsert, declare_table
 
-METADATA = sa.MetaData(naming_convention=NAMING_CONVENTION)
+METADATA = sa.MetaData(
+    naming_convention={"ck": "%(table_name)s_%(constraint_name)s", "pk": "%(table_name)s_pkey"}
+)
 
 INSTANT = sa.DateTime(timezone=True)
 

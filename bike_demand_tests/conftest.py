@@ -1,0 +1,78 @@
+"""What every test may ask for: a real server, and a database of its own on it."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from bike_demand.storage import databases, embedded
+from bike_demand.storage.migrations import migrate
+from bike_demand.storage.warehouse import Warehouse
+
+# Before anything reads the settings: no test sees those of the person who runs it.
+for name in [name for name in os.environ if name.startswith(("BIKE_DEMAND_", "DAGSTER_"))]:
+    del os.environ[name]
+os.environ["BIKE_DEMAND_HOME"] = str(Path(tempfile.gettempdir()) / "bike_demand_tests_no_home")
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
+    """A Postgres of this test process, gone with it."""
+    directory = tmp_path_factory.mktemp("postgres")
+    yield embedded.ensure_running(directory)
+    embedded.stop(directory)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(server: embedded.Server) -> str:
+    """Name of a migrated database that others are copied from: quicker than migrating each."""
+    url = server.url("template_warehouse")
+    databases.create_if_missing(url)
+    migrate(url)
+    return "template_warehouse"
+
+
+@pytest.fixture
+def database_url(server: embedded.Server, migrated_template: str) -> Iterator[sa.URL]:
+    """URL of a fresh, migrated database of this test alone."""
+    url = server.url(f"test_{uuid4().hex}")
+    with databases.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{url.database}" TEMPLATE "{migrated_template}"')
+    yield url
+    with databases.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{url.database}" WITH (FORCE)')
+
+
+@pytest.fixture
+def postgres_url(database_url: sa.URL) -> str:
+    """The same as a user would write it."""
+    return databases.libpq_uri(database_url)
+
+
+@pytest.fixture
+def warehouse(database_url: sa.URL) -> Warehouse:
+    """The warehouse in a fresh database."""
+    return Warehouse(lambda: database_url)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Recorded real-world payloads, where they lie beside the repository."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("recorded data is not here: ../shared/data")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

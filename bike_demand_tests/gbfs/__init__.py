@@ -1,0 +1,1 @@
+"""Tests of the GBFS client: its parser on small and on recorded payloads, its HTTP on loopback."""

@@ -1,0 +1,89 @@
+"""Settings: where they come from, what is refused, what stays hidden."""
+
+import pytest
+
+from bike_demand import settings
+from bike_demand.settings import InvalidSettingsError, Origin
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("BIKE_DEMAND_HOME", str(tmp_path))
+    return tmp_path
+
+
+def write_file(home, text):
+    (home / "settings.toml").write_text(text)
+
+
+def test_without_anything_set_the_defaults_hold(home):
+    loaded = settings.load()
+    assert loaded.home == home
+    assert loaded.postgres_url is None
+    assert [system.system_id for system in loaded.systems] == ["citibike_nyc"]
+
+
+def test_the_data_directory_is_made_absolute_and_made_by_nobody(monkeypatch, home):
+    monkeypatch.chdir(home)
+    monkeypatch.delenv("BIKE_DEMAND_HOME")
+    assert settings.load().home == home / ".bike_demand"
+    assert not (home / ".bike_demand").exists()
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(home, monkeypatch):
+    write_file(home, 'first_partition = 2020-02-02\npostgres_url = "postgresql://file@h/d"\n')
+    monkeypatch.setenv("BIKE_DEMAND_FIRST_PARTITION", "2021-03-03")
+    loaded = settings.load()
+    assert loaded.first_partition.isoformat() == "2021-03-03"
+    origins = settings.origins(loaded)
+    assert origins["first_partition"] is Origin.ENVIRONMENT
+    assert origins["postgres_url"] is Origin.FILE
+    assert origins["last_partition"] is Origin.DEFAULT
+
+
+def test_several_systems_are_read_from_the_file(home):
+    write_file(
+        home,
+        '[[systems]]\nsystem_id = "a"\ntimezone = "Europe/Paris"\n'
+        '[[systems]]\nsystem_id = "b"\ntimezone = "UTC"\n',
+    )
+    assert [system.system_id for system in settings.load().systems] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mood = 1", "mood: Extra inputs"),
+        ("first_partition = 'soon'", "first_partition:"),
+        ("first_partition = 2024-01-02\nlast_partition = 2024-01-01", "lies before"),
+        ("systems = []", "systems:"),
+        ('[[systems]]\nsystem_id = "a"\ntimezone = "Mars/Olympus"', "IANA time zone"),
+        ('[[systems]]\nsystem_id = "a b"\ntimezone = "UTC"', "systems.0.system_id:"),
+        ('[[systems]]\nsystem_id = "a"\ntimezone = "UTC"\n' * 2, "stands twice"),
+        ("first_partition =", "cannot be read"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_with_its_file(home, text, message):
+    write_file(home, text)
+    with pytest.raises(InvalidSettingsError, match=message) as failure:
+        settings.load()
+    assert str(home / "settings.toml") in str(failure.value)
+
+
+def test_a_url_of_another_database_is_refused_without_repeating_it(monkeypatch):
+    monkeypatch.setenv("BIKE_DEMAND_POSTGRES_URL", "mysql://me:hidden-word@host/db")
+    with pytest.raises(InvalidSettingsError, match="postgresql://USER") as failure:
+        settings.load()
+    assert "hidden-word" not in str(failure.value)
+
+
+def test_a_secret_is_shown_neither_by_the_settings_nor_to_people(monkeypatch):
+    monkeypatch.setenv("BIKE_DEMAND_POSTGRES_URL", "postgresql://me:hidden-word@host/db")
+    loaded = settings.load()
+    assert "hidden-word" not in repr(loaded)
+    assert settings.display(loaded.postgres_url) == "(set, hidden)"
+
+
+def test_a_misspelt_variable_is_noticed():
+    names = {"BIKE_DEMAND_POSTGRES_ULR": "x", "BIKE_DEMAND_HOME": "y", "PATH": "z"}
+    assert settings.unknown_variables(names) == ["BIKE_DEMAND_POSTGRES_ULR"]
