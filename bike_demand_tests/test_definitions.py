@@ -44,8 +44,8 @@ def test_loading_takes_little_longer_than_dagster_itself():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     dagster_itself, ours = map(float, done.stdout.split())
-    # 2.5 s on the machine where dagster takes 1.7 s; as a ratio it holds on any.
-    assert ours < 1.5 * dagster_itself
+    # The bar is 2.5 s where dagster takes 1.1 s; as a ratio of CPU it holds on any machine.
+    assert ours < 2.2 * dagster_itself
 
 
 def test_every_asset_says_what_it_is_where_it_is_kept_and_what_its_columns_mean():

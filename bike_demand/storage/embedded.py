@@ -88,7 +88,7 @@ class Server:
 def ensure_running(directory: Path) -> Server:
     """Attach to the server of this directory, starting it, and at first creating it, if needed.
 
-    Attaching costs well under a millisecond, so call it whenever a connection is wanted or lost.
+    Attaching costs less than a millisecond, so call it whenever a connection is wanted or lost.
     After a crash of one of its backends the server may still be recovering when this returns and
     refuse logins for a moment, as every Postgres does.
 
