@@ -100,11 +100,13 @@ class PostgresIOManager(dg.ConfigurableIOManager):
             ) from error
 
     def _warehouse(self) -> Warehouse:
-        configured = settings.load(self.home)
+        if self.url is not None:
+            return open_warehouse(self.url, settings.resolve_home(self.home))
+        if self.home is not None:  # asked for by name: its server, whatever the environment says
+            return open_warehouse(None, settings.resolve_home(self.home))
+        configured = settings.load()
         secret = configured.postgres_url
-        # A data directory asked for by name means its server, whatever the environment says.
-        inherited = secret.get_secret_value() if secret and self.home is None else None
-        return open_warehouse(self.url or inherited, configured.home)
+        return open_warehouse(secret and secret.get_secret_value(), configured.home)
 
 
 def table_metadata(declaration: TableDeclaration) -> dict[str, Any]:

@@ -44,6 +44,9 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "128MB",
     "max_wal_size": "512MB",  # a recorded feed's backfill would otherwise leave 1 GB lying about
+    # Iterations protect a password that can be guessed. Ours is 256 random bits, and Dagster opens
+    # a connection for every event it stores: the default of 4096 makes each one 10 ms slower.
+    "scram_iterations": "1",
     "log_checkpoints": "off",  # two lines every five minutes, for ever
 }
 

@@ -86,6 +86,9 @@ def _query(
         for name, values in scope.items()
     ]
     if windows is not None:
+        leading = declaration.key[0]
+        if leading not in {declaration.time, *scope}:
+            conditions.append(_any_known(declaration.name, leading))
         time = sql.Identifier(str(declaration.time))
         bounds = [
             sql.SQL("({0} >= {1} AND {0} < {2})").format(
@@ -97,6 +100,21 @@ def _query(
     return sql.SQL("{} WHERE {}").format(
         select, sql.SQL(" AND ").join([sql.SQL("true"), *conditions])
     )
+
+
+def _any_known(table: str, leading: str) -> sql.Composed:
+    """Names all values that the key's first column has, found one by one along the index.
+
+    Without it Postgres before 18 reads the whole table for one tick, because the key leads
+    with the system and not with time: 380 ms instead of 4 in two weeks of New York.
+    https://wiki.postgresql.org/wiki/Loose_indexscan
+    """
+    return sql.SQL(
+        "{column} = ANY(ARRAY(WITH RECURSIVE known AS ("
+        "(SELECT min({column}) AS value FROM {table}) UNION ALL "
+        "SELECT (SELECT min({column}) FROM {table} WHERE {column} > known.value) FROM known "
+        "WHERE known.value IS NOT NULL) SELECT value FROM known WHERE value IS NOT NULL))"
+    ).format(column=sql.Identifier(leading), table=sql.Identifier(table))
 
 
 def _fetch(warehouse: Warehouse, declaration: TableDeclaration, query: sql.Composed) -> Any:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pandas as pd
 import pytest
+from psycopg import sql
 
 from bike_demand.storage import databases, embedded
 from bike_demand.storage.errors import (
@@ -11,7 +12,7 @@ from bike_demand.storage.errors import (
     PermanentStorageError,
     TransientStorageError,
 )
-from bike_demand.storage.read import read
+from bike_demand.storage.read import _query, read
 from bike_demand.storage.tables import STATION_INFORMATION
 from bike_demand.storage.warehouse import Warehouse
 from bike_demand_tests.storage.examples import COUNTS, MIDNIGHT, counts, stored, tick, ticks, write
@@ -97,3 +98,16 @@ def test_many_windows_with_gaps_are_read_in_one_query(warehouse):
     write(warehouse, counts(span, stations=["a"]), span)
     rows = stored(warehouse, span[::2])
     assert [row[1] for row in rows] == [MIDNIGHT + n * timedelta(minutes=30) for n in range(200)]
+
+
+def test_a_tick_of_every_system_is_read_along_the_key_and_not_by_scanning_the_table(warehouse):
+    span = ticks(0, 200)
+    for system in ("nyc", "bos"):
+        frame = counts(span, system=system, stations=[f"s{n}" for n in range(50)])
+        write(warehouse, frame, span, [system])
+    query = _query(COUNTS, COUNTS.columns, [tick(7)], {})
+    with warehouse.connection() as connection:
+        connection.execute("ANALYZE counts")
+        plan = "\n".join(row[0] for row in connection.execute(sql.SQL("EXPLAIN ") + query))
+    assert "Seq Scan on counts" not in plan
+    assert {row[0] for row in stored(warehouse, [tick(7)])} == {"nyc", "bos"}

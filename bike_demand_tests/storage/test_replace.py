@@ -183,7 +183,6 @@ def test_a_writer_killed_in_the_middle_of_the_copy_leaves_the_old_rows(warehouse
 HANGING_WRITER = dedent("""
     import sys, time
     import sqlalchemy as sa
-from psycopg import sql
     from bike_demand.storage.warehouse import Warehouse
     from bike_demand_tests.storage.examples import counts, tick, ticks, write
 
