@@ -29,14 +29,14 @@ bench: setup
 
 setup: $(INSTALLED)
 
-# uv does in seconds what takes pip over a minute. It does not read pip.conf, so where only
-# pip knows the way to a package index, pip does it.
+# uv does in seconds what takes pip minutes. It does not read pip.conf, so where only pip knows
+# the way to a package index, pip does it. The lock is complete: nothing is left to resolve.
 $(INSTALLED):
 	@test -n "$(PYTHON)" || { echo "bike_demand needs Python 3.11, 3.12 or 3.13: install one, or say 'make PYTHON=/path/to/python3.12 ...'." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.lock
-	VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/uv pip sync --quiet --require-hashes requirements-dev.lock \
-		|| $(VENV)/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/uv --quiet --system-certs pip sync --require-hashes requirements-dev.lock \
+		|| $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements-dev.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/.installed-*
 	@touch $@
