@@ -6,7 +6,9 @@ from typing import Any
 import dagster as dg
 
 from bike_demand import defs as wiring
+from bike_demand.defs.ingestion.stations import stations_job
 from bike_demand.resources import PostgresIOManager
+from bike_demand.resources.live_feed import LiveStationFeed
 
 
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -17,7 +19,12 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
     """
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(wiring),
-        resources={"io_manager": PostgresIOManager(), **(resource_overrides or {})},
+        jobs=[stations_job],
+        resources={
+            "io_manager": PostgresIOManager(),
+            "station_feed": LiveStationFeed(),
+            **(resource_overrides or {}),
+        },
         executor=dg.in_process_executor,
     )
 

@@ -10,14 +10,31 @@ import dagster as dg
 
 from bike_demand.settings import Settings
 
+TICK = timedelta(minutes=15)
+"""The grid of station status. A tick holds the first snapshot fetched in it."""
+
+
+def quarter_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
+    """One partition per tick that has begun."""
+    start, end = _bounds(settings)
+    return dg.TimeWindowPartitionsDefinition(
+        start=start,
+        end=end,
+        cron_schedule="*/15 * * * *",
+        fmt="%Y-%m-%d-%H:%M",
+        end_offset=1,  # a snapshot taken at 12:15:04 is partition 12:15
+    )
+
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     """One partition per UTC day that has ended."""
-    return dg.DailyPartitionsDefinition(
-        start_date=datetime.combine(settings.first_partition, time(), UTC),
-        end_date=(
-            datetime.combine(settings.last_partition + timedelta(days=1), time(), UTC)
-            if settings.last_partition
-            else None
-        ),
+    start, end = _bounds(settings)
+    return dg.DailyPartitionsDefinition(start_date=start, end_date=end)
+
+
+def _bounds(settings: Settings) -> tuple[datetime, datetime | None]:
+    last = settings.last_partition
+    return (
+        datetime.combine(settings.first_partition, time(), UTC),
+        datetime.combine(last + timedelta(days=1), time(), UTC) if last else None,
     )

@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -62,17 +63,44 @@ def _postgres_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _web_address(url: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise ValueError("must be an http:// or https:// address")
+    return url
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
 class System(BaseModel):
     """One bike-share system to follow."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    system_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
-    timezone: Annotated[str, AfterValidator(_known_timezone)]
+    system_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+    """What it is called here, in every table."""
+
+    timezone: Annotated[str, AfterValidator(_known_timezone)] | None = None
     """IANA name of the clock that the system's riders live by."""
 
+    url: WebAddress | None = None
+    """Its GBFS discovery document, `gbfs.json`."""
 
-CITI_BIKE = System(system_id="citibike_nyc", timezone="America/New_York")
+    feeds: Mapping[str, WebAddress] = Field(default_factory=dict)
+    """Addresses of single feeds by GBFS name, where the discovery lists none or wrong ones."""
+
+    headers: Mapping[str, str] = Field(default_factory=dict)
+    """HTTP headers to send: for each the environment variable that holds its value."""
+
+    language: str | None = None
+    """Preferred language of station names (BCP 47)."""
+
+
+CITI_BIKE = System(
+    system_id="citibike_nyc",
+    timezone="America/New_York",
+    url="https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json",
+)
 
 
 class Settings(BaseSettings):
@@ -94,8 +122,21 @@ class Settings(BaseSettings):
     last_partition: date | None = None
     """Last UTC day that partitions exist for; without it they go on with the clock."""
 
+    gbfs_url: WebAddress | None = None
+    """The one system to follow, by its `gbfs.json`; it is called by the address' host."""
+
     systems: Annotated[tuple[System, ...], Field(min_length=1)] = (CITI_BIKE,)
-    """The systems to follow."""
+    """The systems to follow, where it is not the one of `gbfs_url`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_system_by_its_address(cls, values: dict[str, Any]) -> dict[str, Any]:
+        url = values.get("gbfs_url")
+        if not isinstance(url, str):
+            return values
+        if "systems" in values:
+            raise ValueError("set gbfs_url or systems, not both")
+        return {**values, "systems": [{"system_id": urlsplit(url).hostname or "", "url": url}]}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -183,5 +224,5 @@ def display(value: Any) -> str:
     if isinstance(value, SecretStr):
         return "(set, hidden)"
     if isinstance(value, tuple):
-        return ", ".join(f"{item.system_id} ({item.timezone})" for item in value)
+        return ", ".join(item.system_id for item in value)
     return "(not set)" if value is None else str(value)

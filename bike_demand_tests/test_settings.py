@@ -87,3 +87,24 @@ def test_a_secret_is_shown_neither_by_the_settings_nor_to_people(monkeypatch):
 def test_a_misspelt_variable_is_noticed():
     names = {"BIKE_DEMAND_POSTGRES_ULR": "x", "BIKE_DEMAND_HOME": "y", "PATH": "z"}
     assert settings.unknown_variables(names) == ["BIKE_DEMAND_POSTGRES_ULR"]
+
+
+def test_one_system_may_be_given_by_its_address_alone(monkeypatch):
+    url = "https://gbfs.example.org/gbfs/2.3/gbfs.json"
+    monkeypatch.setenv("BIKE_DEMAND_GBFS_URL", url)
+    [system] = settings.load().systems
+    assert (system.system_id, system.url) == ("gbfs.example.org", url)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org/gbfs.json", "gbfs.json", "https://"])
+def test_an_address_that_is_none_is_refused(monkeypatch, url):
+    monkeypatch.setenv("BIKE_DEMAND_GBFS_URL", url)
+    with pytest.raises(InvalidSettingsError, match="gbfs_url"):
+        settings.load()
+
+
+def test_one_system_and_several_cannot_both_be_set(home, monkeypatch):
+    write_file(home, '[[systems]]\nsystem_id = "a"\n')
+    monkeypatch.setenv("BIKE_DEMAND_GBFS_URL", "https://example.org/gbfs.json")
+    with pytest.raises(InvalidSettingsError, match="gbfs_url or systems, not both"):
+        settings.load()

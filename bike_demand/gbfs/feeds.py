@@ -21,8 +21,6 @@ STATION_INFORMATION: Final = "station_information"
 SYSTEM_INFORMATION: Final = "system_information"
 VEHICLE_TYPES: Final = "vehicle_types"
 
-CITI_BIKE_URL: Final = "https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json"
-
 _SYSTEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
@@ -149,7 +147,3 @@ def _check_url(system_id: str, name: str, url: str) -> None:
             f"system {system_id}: {name} holds a user name or password; "
             "pass it as a header (Authorization) instead"
         )
-
-
-CITI_BIKE: Final = System(system_id="citibike_nyc", url=CITI_BIKE_URL)
-"""The default system: Citi Bike, New York."""

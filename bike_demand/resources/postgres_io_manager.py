@@ -67,12 +67,21 @@ class PostgresIOManager(dg.ConfigurableIOManager):
         windows = _windows(context) if context.has_asset_partitions else None
         try:
             declaration = _declaration(context)
-            receipt = replace(self._warehouse(), declaration, windows, _rows(declaration, obj))
+            receipt = self.store(declaration, windows, _rows(declaration, obj))
         except (PermanentStorageError, InvalidDeclarationError) as error:
             raise PermanentFailure(
                 f"Asset {context.asset_key.to_user_string()}: {error}"
             ) from error
         _report(context, declaration, receipt)
+
+    def store(
+        self, declaration: TableDeclaration, windows: Sequence[Window] | None, rows: Rows
+    ) -> Receipt:
+        """Write as `handle_output` does, for an asset that must store something before it fails.
+
+        Args and errors are those of `storage.replace.replace`.
+        """
+        return replace(self._warehouse(), declaration, windows, rows)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the rows of the windows that the input asks for.

@@ -1,7 +1,7 @@
 import pytest
 
 from bike_demand.gbfs.errors import InvalidFeedError
-from bike_demand.gbfs.feeds import CITI_BIKE, System, listed_feeds
+from bike_demand.gbfs.feeds import System, listed_feeds
 from bike_demand.gbfs.urls import origin, public_url
 from bike_demand_tests.gbfs.payloads import document, envelope
 
@@ -57,10 +57,6 @@ def test_relative_urls_are_resolved_against_the_discovery():
 def test_a_discovery_without_feeds_fails_with_the_remedy(data):
     with pytest.raises(InvalidFeedError, match=r"lists no feeds.*gbfs\.json"):
         listed(data)
-
-
-def test_the_default_system_is_citi_bike():
-    assert CITI_BIKE.url == "https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json"
 
 
 def test_a_system_may_name_its_feeds_directly():

@@ -4,6 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from bike_demand import settings
+from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting.local_calendar import local_calendar as calendar_of
 from bike_demand.partitions import daily_partitions
 from bike_demand.resources import Rows, table_metadata
@@ -25,9 +26,11 @@ def local_calendar(context: dg.AssetExecutionContext) -> Rows:
     and the hour to ask for "weekday mornings", right across daylight-saving changes.
     """
     window = context.partition_time_window
-    systems = {system.system_id: system.timezone for system in settings.load().systems}
+    zones = {system.system_id: system.timezone for system in settings.load().systems}
+    if nameless := [system_id for system_id, zone in zones.items() if zone is None]:
+        raise PermanentFailure(f"The settings name no timezone for {nameless}: add it there.")
     frames = [
-        calendar_of(timezone, window.start, window.end).assign(system_id=system_id)
-        for system_id, timezone in systems.items()
+        calendar_of(str(zone), window.start, window.end).assign(system_id=system_id)
+        for system_id, zone in zones.items()
     ]
-    return Rows(pd.concat(frames, ignore_index=True), covers={"system_id": list(systems)})
+    return Rows(pd.concat(frames, ignore_index=True), covers={"system_id": list(zones)})

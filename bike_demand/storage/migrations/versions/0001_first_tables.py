@@ -92,7 +92,10 @@ def upgrade() -> None:
             comment="Start of its window [UTC]",
         ),
         sa.Column("ordinal", sa.Integer(), nullable=False, comment="Position in the feed, from 0"),
-        sa.Column("reason", sa.Text(), nullable=False, comment="Why it was refused"),
+        sa.Column(
+            "reason", sa.Text(), nullable=False, comment="Why it was refused, in a stable word"
+        ),
+        sa.Column("detail", sa.Text(), nullable=False, comment="Why it was refused, in a sentence"),
         sa.Column("record", sa.Text(), nullable=False, comment="The record as it came [JSON]"),
         sa.CheckConstraint("ordinal >= 0", name=op.f("rejected_record_ordinal_not_negative")),
         sa.PrimaryKeyConstraint(
@@ -112,6 +115,7 @@ def upgrade() -> None:
             "station_id", sa.Text(), nullable=False, comment="The station, as its feed names it"
         ),
         sa.Column("name", sa.Text(), nullable=True, comment="Public name"),
+        sa.Column("short_name", sa.Text(), nullable=True, comment="Number or code on its sign"),
         sa.Column("lat", sa.Double(), nullable=True, comment="WGS 84 latitude [degrees]"),
         sa.Column("lon", sa.Double(), nullable=True, comment="WGS 84 longitude [degrees]"),
         sa.Column(
@@ -119,6 +123,10 @@ def upgrade() -> None:
             sa.Integer(),
             nullable=True,
             comment="Docks installed, as declared; null where the feed does not say [count]",
+        ),
+        sa.Column("region_id", sa.Text(), nullable=True, comment="Region, as the feed names it"),
+        sa.Column(
+            "is_virtual_station", sa.Boolean(), nullable=True, comment="A place without docks"
         ),
         sa.Column("is_active", sa.Boolean(), nullable=False, comment="The newest feed lists it"),
         sa.Column(

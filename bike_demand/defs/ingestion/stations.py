@@ -1,0 +1,147 @@
+"""The assets `station_status` and `station_information`, and the job that fetches both.
+
+They do not depend on each other: a dead information feed must not cost a snapshot.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from bike_demand import settings
+from bike_demand.failures import PermanentFailure
+from bike_demand.forecasting.snapshot import fill_chart, summarize
+from bike_demand.partitions import TICK, quarter_hourly_partitions
+from bike_demand.resources import PostgresIOManager, Rows, table_metadata
+from bike_demand.resources.live_feed import LiveStationFeed
+from bike_demand.resources.station_feed import Reading, StationFeed
+from bike_demand.storage.declaration import TableDeclaration
+from bike_demand.storage.tables import (
+    FEED_POLL,
+    REJECTED_RECORD,
+    STATION_INFORMATION,
+    STATION_STATUS,
+)
+from bike_demand.storage.windows import Window
+
+ANSWERED = "every_system_answered"
+
+# For the database: the feeds' client has its own retries, and a failure of its is permanent.
+RETRIES = dg.RetryPolicy(
+    max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+
+
+@dg.asset(
+    partitions_def=quarter_hourly_partitions(settings.load()),
+    backfill_policy=dg.BackfillPolicy.multi_run(96),
+    check_specs=[
+        dg.AssetCheckSpec(
+            ANSWERED,
+            asset=STATION_STATUS.name,
+            description="Each system of the settings gave a snapshot that could be stored.",
+        )
+    ],
+    retry_policy=RETRIES,
+    metadata=table_metadata(STATION_STATUS),
+    group_name="ingestion",
+    kinds={"python", "postgres"},
+    code_version="1",
+)
+# Unannotated: of an asset with a check Dagster wants a tuple, and gets a MaterializeResult.
+def station_status(  # type: ignore[no-untyped-def]  # noqa: ANN201
+    context: dg.AssetExecutionContext,
+    station_feed: dg.ResourceParam[StationFeed],
+    io_manager: dg.ResourceParam[PostgresIOManager],
+):
+    """What each station had at each 15-minute tick: bikes, e-bikes, docks, flags.
+
+    A tick holds the first snapshot fetched in it. A live feed knows only the present, so only
+    the current tick can be materialised from it; a tick that was missed stays missing. Every
+    poll is stored along in `feed_poll`, and each record that was refused, with its reason, in
+    `rejected_record`.
+    """
+    span = context.partition_time_window
+    window = Window(span.start, span.end)
+    reading = station_feed.read(window)
+    polls = {FEED_POLL: Rows(reading.polls, {"system_id": reading.asked})}
+    result = _result(io_manager, STATION_STATUS, reading, window, polls)
+    if window.end - window.start > TICK:
+        return result  # metadata of a range would repeat on each of its partitions
+    summary = summarize(reading.rows)
+    figures = {name: value for name, value in asdict(summary).items() if name != "fill"}
+    chart = dg.MetadataValue.md(fill_chart(summary))
+    return result._replace(metadata={**(result.metadata or {}), **figures, "fill": chart})
+
+
+@dg.asset(
+    check_specs=[
+        dg.AssetCheckSpec(
+            ANSWERED,
+            asset=STATION_INFORMATION.name,
+            description="Each system of the settings told the facts of its stations.",
+        )
+    ],
+    retry_policy=RETRIES,
+    metadata=table_metadata(STATION_INFORMATION),
+    group_name="ingestion",
+    kinds={"python", "postgres"},
+    code_version="1",
+)
+def station_information(  # type: ignore[no-untyped-def]  # noqa: ANN201
+    station_feed: dg.ResourceParam[LiveStationFeed],
+    io_manager: dg.ResourceParam[PostgresIOManager],
+):
+    """Every station ever seen: name, place, capacity, when first and last listed.
+
+    A station that its feed no longer lists stays, marked as not active.
+    """
+    return _result(io_manager, STATION_INFORMATION, station_feed.read_information(), None, {})
+
+
+stations_job = dg.define_asset_job(
+    "stations",
+    selection=dg.AssetSelection.assets(STATION_STATUS.name, STATION_INFORMATION.name),
+    description="What every station has at the current tick, and the facts of all stations.",
+)
+
+
+def _result(
+    io_manager: PostgresIOManager,
+    table: TableDeclaration,
+    reading: Reading,
+    window: Window | None,
+    companions: dict[TableDeclaration, Rows],
+) -> dg.MaterializeResult[Any]:
+    """What the asset returns; where no system answered, its refusals are stored before it fails.
+
+    Raises:
+        PermanentFailure: No system answered.
+    """
+    refusals = Rows(reading.rejected, {"system_id": reading.asked, "source": [table.name]})
+    along = {REJECTED_RECORD: refusals, **companions}
+    failures = "\n".join(f"{system}: {why}" for system, why in reading.failures.items())
+    if not reading.answered:
+        for declaration, rows in along.items():
+            io_manager.store(declaration, None if window is None else [window], rows)
+        raise PermanentFailure(f"No system answered; what is stored stays.\n{failures}")
+    return dg.MaterializeResult(
+        value=Rows(
+            reading.rows,
+            {"system_id": reading.answered},
+            {declaration.name: rows for declaration, rows in along.items()},
+        ),
+        metadata={
+            "rejected": {
+                str(reason): int(number)
+                for reason, number in reading.rejected["reason"].value_counts().items()
+            }
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=ANSWERED,
+                passed=not failures,
+                metadata={"answered": len(reading.answered), "failures": failures or "none"},
+            )
+        ],
+    )

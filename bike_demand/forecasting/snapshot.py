@@ -1,0 +1,70 @@
+"""What one snapshot of a system amounts to, in figures and in a picture."""
+
+import base64
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class SnapshotSummary:
+    """A snapshot in figures.
+
+    Attributes:
+        bikes: Bikes that can be rented.
+        share_empty: Share of renting stations without a bike, 0-1; NaN if none rents.
+        share_full: Share of returning stations that tell their docks and have none free, 0-1.
+        report_age_s: Median age of the stations' reports when fetched, in seconds; NaN if
+            none says.
+        fill: How many stations are filled to each tenth, shape (10,).
+    """
+
+    bikes: int
+    share_empty: float
+    share_full: float
+    report_age_s: float
+    fill: tuple[int, ...]
+
+
+def summarize(status: pd.DataFrame) -> SnapshotSummary:
+    """Sum up a snapshot.
+
+    Args:
+        status: Rows with the columns of `station_status`.
+    """
+    bikes = status["num_bikes_available"]
+    docks = status["num_docks_available"].astype("Float64")
+    renting = status["is_renting"].fillna(value=True).astype(bool)
+    returning = status["is_returning"].fillna(value=True).astype(bool) & docks.notna()
+    age = (status["fetched_at"] - status["last_reported"]).dt.total_seconds()
+    room = (bikes + docks).astype("float64")
+    fill = (bikes / room.where(room > 0)).dropna()
+    return SnapshotSummary(
+        bikes=int(bikes.sum()),
+        share_empty=float((bikes[renting] == 0).mean()),
+        share_full=float((docks[returning] == 0).astype(bool).mean()),
+        report_age_s=float(age.median()),
+        fill=tuple(int(count) for count in np.histogram(fill, bins=BINS, range=(0, 1))[0]),
+    )
+
+
+def fill_chart(summary: SnapshotSummary) -> str:
+    """A bar chart of how full the stations are, as Markdown with an SVG image inside (2 kB)."""
+    width, height, base = 30, 110, 90
+    tallest = max(*summary.fill, 1)
+    bars = "".join(
+        f'<rect x="{number * width + 4}" y="{base - 80 * count / tallest:.1f}" width="{width - 4}" '
+        f'height="{80 * count / tallest:.1f}" fill="#4f7cac"><title>{count}</title></rect>'
+        f'<text x="{number * width + 17}" y="{base + 14}" font-size="9" fill="#777" '
+        f'text-anchor="middle">{number * 10}%</text>'
+        for number, count in enumerate(summary.fill)
+    )
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{BINS * width + 8}" height="{height}" '
+        f'font-family="sans-serif">{bars}</svg>'
+    )
+    encoded = base64.b64encode(svg.encode()).decode()
+    return f"Stations by how full they are\n\n![fill](data:image/svg+xml;base64,{encoded})"
