@@ -4,9 +4,7 @@ It runs through Dagster, its real instance and the real IO manager, so what it m
 there to look at in the web page afterwards.
 """
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -17,6 +15,7 @@ from rich.table import Table
 
 from bike_demand import settings
 from bike_demand.definitions import defs
+from bike_demand.instance import open_instance
 
 ASSET = dg.AssetKey("local_calendar")
 
@@ -31,7 +30,7 @@ def run() -> None:
     newest = asset.partitions_def.get_last_partition_key() if asset.partitions_def else None
     if newest is None:
         raise click.ClickException("No day has closed since the settings' first_partition.")
-    with _instance() as instance:
+    with open_instance() as instance:
         result = dg.materialize(
             [asset],
             partition_key=newest,
@@ -49,13 +48,6 @@ def run() -> None:
             "pd.DataFrame", defs.load_asset_value(ASSET, partition_key=newest, instance=instance)
         )
     _show(newest, rows, result.get_asset_materialization_events()[0].materialization.metadata)
-
-
-def _instance() -> dg.DagsterInstance:
-    """The instance that the web page shows: of `DAGSTER_HOME`, else of this project."""
-    if os.environ.get("DAGSTER_HOME"):
-        return dg.DagsterInstance.get()
-    return dg.DagsterInstance.from_config(str(Path(__file__).parents[1]))
 
 
 def _show(
