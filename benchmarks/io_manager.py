@@ -141,7 +141,7 @@ def io_manager_seconds(url: sa.URL, frame: pd.DataFrame, ticks: int) -> float:
     result = dg.materialize(
         [asset],
         tags=partition_range(last),
-        resources={"io_manager": TimedIOManager(url=databases.libpq_uri(url))},
+        resources={"io_manager": TimedIOManager(url=url.render_as_string(hide_password=False))},
         run_config=QUIET,
     )
     event = result.get_asset_materialization_events()[0]
@@ -197,7 +197,7 @@ def bare_copy(
 
 def bare_adbc(url: sa.URL, frame: pd.DataFrame, until: datetime) -> None:
     """DELETE and ADBC's ingest in one transaction."""
-    with dbapi.connect(databases.libpq_uri(url)) as connection, connection.cursor() as cursor:
+    with dbapi.connect(databases.conninfo(url)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM station_status"
             " WHERE system_id = 'citibike_nyc' AND observed_at >= $1 AND observed_at < $2",
@@ -278,7 +278,7 @@ def read_io_manager(url: sa.URL, days: int) -> None:
         [source, sink],
         selection=[sink],
         tags=partition_range(last),
-        resources={"io_manager": TimedIOManager(url=databases.libpq_uri(url))},
+        resources={"io_manager": TimedIOManager(url=url.render_as_string(hide_password=False))},
         run_config=QUIET,
     )
 
@@ -295,7 +295,7 @@ def bare_query(days: int) -> str:
 def read_adbc(url: sa.URL, days: int) -> None:
     """ADBC to pandas."""
     started = time.perf_counter()
-    with dbapi.connect(databases.libpq_uri(url)) as connection, connection.cursor() as cursor:
+    with dbapi.connect(databases.conninfo(url)) as connection, connection.cursor() as cursor:
         cursor.execute(bare_query(days))
         frame = cursor.fetch_arrow_table().to_pandas()
     report(time.perf_counter() - started, frame)
@@ -305,7 +305,7 @@ def read_adbc_arrow_strings(url: sa.URL, days: int) -> None:
     """ADBC to pandas, text left in Arrow, columns freed as they are converted."""
     started = time.perf_counter()
     text = pd.StringDtype("pyarrow", na_value=np.nan)
-    with dbapi.connect(databases.libpq_uri(url)) as connection, connection.cursor() as cursor:
+    with dbapi.connect(databases.conninfo(url)) as connection, connection.cursor() as cursor:
         cursor.execute(bare_query(days))
         frame = cursor.fetch_arrow_table().to_pandas(
             types_mapper={pa.string(): text}.get, split_blocks=True, self_destruct=True
@@ -340,7 +340,14 @@ def compare_reads(url: sa.URL, days: int, repeats: int) -> None:
     peaks: dict[str, float] = {}
     for turn in range(repeats + 1):
         for name in READS:
-            arguments = ["--read", name, "--url", databases.libpq_uri(url), "--days", str(days)]
+            arguments = [
+                "--read",
+                name,
+                "--url",
+                url.render_as_string(hide_password=False),
+                "--days",
+                str(days),
+            ]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.io_manager", *arguments],
                 check=True, capture_output=True, text=True,

@@ -116,10 +116,10 @@ class Settings(BaseSettings):
     postgres_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = None
     """A Postgres of one's own; without it, one runs inside the data directory."""
 
-    first_partition: date = date(2026, 1, 1)
+    first_partition: Annotated[date, Field(ge=date(1970, 1, 1))] = date(2026, 1, 1)
     """First UTC day that partitions exist for. Fixed, so that a partition never vanishes."""
 
-    last_partition: date | None = None
+    last_partition: Annotated[date, Field(le=date(2100, 12, 31))] | None = None
     """Last UTC day that partitions exist for; without it they go on with the clock."""
 
     gbfs_url: WebAddress | None = None
@@ -168,7 +168,11 @@ def resolve_home(home: Path | str | None = None) -> Path:
         home: What the caller asks for (`--home`); `None` leaves it to `BIKE_DEMAND_HOME`
             and then to `.bike_demand` in the working directory.
     """
-    return Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+    asked = Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
+    try:
+        return asked.expanduser().absolute()
+    except RuntimeError as error:  # ~somebody who is nobody here
+        raise InvalidSettingsError(f"The data directory {asked} is nowhere: {error}") from None
 
 
 def load(home: Path | str | None = None) -> Settings:
@@ -182,8 +186,14 @@ def load(home: Path | str | None = None) -> Settings:
             repeated, for it may be a secret.
     """
     directory = resolve_home(home)
+    file = directory / FILE_NAME
     try:
-        return Settings(home=directory)
+        if "home" in TomlConfigSettingsSource(Settings, file)():
+            misplaced = "home: it is where this file was found, and cannot be named in it"
+        elif file.exists() and not file.is_file():
+            misplaced = f"{file}: it is no file"
+        else:
+            return Settings(home=directory)
     except ValidationError as error:
         lines = [
             f"  {'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}"
@@ -198,6 +208,7 @@ def load(home: Path | str | None = None) -> Settings:
             f"The settings cannot be read (environment {PREFIX}*, or {directory / FILE_NAME}): "
             f"{error}"
         ) from None
+    raise InvalidSettingsError(f"The settings cannot be read ({file}): {misplaced}")
 
 
 def origins(settings: Settings) -> Mapping[str, Origin]:

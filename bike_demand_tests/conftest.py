@@ -53,7 +53,7 @@ def database_url(server: embedded.Server, migrated_template: str) -> Iterator[sa
 @pytest.fixture
 def postgres_url(database_url: sa.URL) -> str:
     """The same as a user would write it."""
-    return databases.libpq_uri(database_url)
+    return database_url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

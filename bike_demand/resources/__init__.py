@@ -9,15 +9,17 @@ from bike_demand.resources.postgres_io_manager import (
     read_metadata,
     table_metadata,
 )
+from bike_demand.storage import tables as _project_tables  # noqa: F401  # declares them
 from bike_demand.storage.declaration import Upsert, declare_table
 from bike_demand.storage.replace import Rows
-from bike_demand.storage.windows import Reach
+from bike_demand.storage.windows import Reach, Window
 
 __all__ = [
     "PostgresIOManager",
     "Reach",
     "Rows",
     "Upsert",
+    "Window",
     "declare_table",
     "read_metadata",
     "table_metadata",

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -53,6 +53,7 @@ class LiveStationFeed(StationFeed):
         }
         polls = [_poll(system_id, answer, began) for system_id, answer in answers.items()]
         return Reading(
+            window=window,
             rows=_rows(
                 STATION_STATUS,
                 answers,
@@ -74,7 +75,9 @@ class LiveStationFeed(StationFeed):
             PermanentFailure: The settings cannot be used.
         """
         answers = self._ask(GbfsClient.station_information)
+        tick = pd.Timestamp(self.now()).floor("15min").to_pydatetime()
         return Reading(
+            window=Window(tick, tick + timedelta(minutes=15)),
             rows=_rows(
                 STATION_INFORMATION,
                 answers,
@@ -84,7 +87,7 @@ class LiveStationFeed(StationFeed):
                     "last_seen": pd.Timestamp(answer.fetched_at),
                 },
             ),
-            rejected=_rejected(STATION_INFORMATION, answers, self.now()),
+            rejected=_rejected(STATION_INFORMATION, answers, tick),
             polls=empty_frame(FEED_POLL),
             answered=_answered(answers),
             failures=_failures(answers),

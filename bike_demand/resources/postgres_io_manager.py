@@ -64,24 +64,27 @@ class PostgresIOManager(dg.ConfigurableIOManager):
             PermanentFailure: The rows do not fit their table, or the database refuses them.
             TransientStorageError: The database failed; a retry may succeed.
         """
+        if not context.has_asset_key:
+            raise PermanentFailure(
+                f"{context.step_key}: PostgresIOManager stores assets. Give the ops inside a graph "
+                "an io_manager_key of their own."
+            )
         windows = _windows(context) if context.has_asset_partitions else None
         try:
             declaration = _declaration(context)
-            receipt = self.store(declaration, windows, _rows(declaration, obj))
+            receipt = replace(self._warehouse(), declaration, windows, _rows(declaration, obj))
         except (PermanentStorageError, InvalidDeclarationError) as error:
             raise PermanentFailure(
                 f"Asset {context.asset_key.to_user_string()}: {error}"
             ) from error
         _report(context, declaration, receipt)
 
-    def store(
-        self, declaration: TableDeclaration, windows: Sequence[Window] | None, rows: Rows
-    ) -> Receipt:
-        """Write as `handle_output` does, for an asset that must store something before it fails.
+    def store(self, declaration: TableDeclaration, rows: Rows) -> Receipt:
+        """Write rows that name their own windows, for an asset that stores before it fails.
 
         Args and errors are those of `storage.replace.replace`.
         """
-        return replace(self._warehouse(), declaration, windows, rows)
+        return replace(self._warehouse(), declaration, None, rows)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the rows of the windows that the input asks for.
@@ -156,9 +159,9 @@ def read_metadata(
     """
     options: dict[str, Any] = {}
     if columns is not None:
-        options["columns"] = list(columns)
+        options["columns"] = columns
     if scope is not None:
-        options["scope"] = {name: list(values) for name, values in scope.items()}
+        options["scope"] = dict(scope)
     if reach is not None:
         options["lookback_s"] = [
             [before.total_seconds(), until.total_seconds()] for before, until in reach.lookback
@@ -181,8 +184,12 @@ def _declaration(context: dg.OutputContext | dg.InputContext) -> TableDeclaratio
     owner = context
     if isinstance(context, dg.InputContext) and context.upstream_output is not None:
         owner = context.upstream_output
-    name = owner.definition_metadata.get(TABLE_NAME, context.asset_key.path[-1])
-    return declared_table(str(name))
+    name = owner.definition_metadata.get(TABLE_NAME)
+    if name is None and len(context.asset_key.path) > 1:
+        raise InvalidDeclarationError(
+            "an asset whose key has a prefix names its table: metadata=table_metadata(...)"
+        )
+    return declared_table(str(name or context.asset_key.path[-1]))
 
 
 def _windows(context: dg.OutputContext | dg.InputContext) -> list[Window]:

@@ -19,6 +19,7 @@ class Reading:
     """What the systems said, ready to be stored.
 
     Attributes:
+        window: When they said it.
         rows: Rows of the table that was read for, of the systems in `answered`.
         rejected: Rows of `rejected_record`, of all systems asked.
         polls: Rows of `feed_poll`, of all systems asked.
@@ -26,6 +27,7 @@ class Reading:
         failures: For each system that did not answer, why, and what to do about it.
     """
 
+    window: Window
     rows: pd.DataFrame
     rejected: pd.DataFrame
     polls: pd.DataFrame

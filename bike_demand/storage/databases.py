@@ -5,12 +5,15 @@ module derives their URLs and makes a database that is not there yet; what is *i
 warehouse is the business of `storage.warehouse`.
 """
 
+import os
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from bike_demand.storage import embedded
 from bike_demand.storage.errors import DatabaseUnavailableError
@@ -18,6 +21,7 @@ from bike_demand.storage.errors import DatabaseUnavailableError
 MAINTENANCE_DATABASE = "postgres"
 CREATE_DATABASE_LOCK = 0x62696B65  # 'bike': one process at a time makes databases
 CONNECT_TIMEOUT_S = 10
+SESSION = r"-c timezone=UTC -c default_transaction_isolation=read\ committed"
 
 
 class Database(Enum):
@@ -64,23 +68,50 @@ def locate(postgres_url: str | None, home: Path) -> sa.URL:
     """
     if postgres_url is None:
         server = embedded.ensure_running(home / "postgres")
-        return database_url(server.url("bike_demand"), Database.WAREHOUSE)
+        # It has no certificate, whatever PGSSLMODE says for other servers.
+        url = server.url("bike_demand").update_query_dict({"sslmode": "disable"})
+        return database_url(url, Database.WAREHOUSE)
     if postgres_url.startswith("postgres://"):  # as hosting providers say it
         postgres_url = postgres_url.replace("postgres://", "postgresql://", 1)
     try:
-        url = sa.make_url(postgres_url)
+        given: sa.URL | None = sa.make_url(postgres_url)
     except (sa.exc.ArgumentError, ValueError):
+        given = None
+    # An "@" in the host is the tail of a password that was not encoded.
+    if given is None or given.get_backend_name() != "postgresql" or "@" in (given.host or ""):
         raise DatabaseUnavailableError(
             "The Postgres URL cannot be read: it must look like "
             "postgresql://USER:PASSWORD@HOST:5432/DATABASE, with special characters in the "
             "password percent-encoded."
+        )
+    return database_url(given, Database.WAREHOUSE)
+
+
+def conninfo(url: sa.URL) -> str:
+    """What libpq needs to connect, password included: for a driver, never for a log.
+
+    Whatever the environment, the URL, the role or the database say: text is UTF-8, for a binary
+    COPY sends bytes; times are shown in UTC; and a transaction sees what was committed before
+    each of its statements, for a writer that waited for a lock must see what it waited for.
+
+    Raises:
+        DatabaseUnavailableError: The URL has an option that libpq does not know.
+    """
+    given: dict[str, Any] = {name: str(value) for name, value in url.query.items()}
+    options = given.pop("options", os.environ.get("PGOPTIONS", ""))
+    try:
+        return make_conninfo(
+            **given
+            | {"host": url.host, "port": url.port, "user": url.username}
+            | {"password": url.password, "dbname": url.database}
+            | {"client_encoding": "UTF8", "application_name": "bike_demand"}
+            | {"connect_timeout": CONNECT_TIMEOUT_S, "options": f"{options} {SESSION}".strip()}
+        )
+    except psycopg.ProgrammingError:  # its message may repeat the password
+        raise DatabaseUnavailableError(
+            f"The options of the Postgres URL cannot be used: {sorted(given)}. They are those of "
+            "libpq: https://www.postgresql.org/docs/current/libpq-connect.html"
         ) from None
-    return database_url(url, Database.WAREHOUSE)
-
-
-def libpq_uri(url: sa.URL) -> str:
-    """The URL as libpq spells it, password included: for a driver, never for a log."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def describe(url: sa.URL) -> str:
@@ -89,19 +120,13 @@ def describe(url: sa.URL) -> str:
 
 
 def connect(url: sa.URL, *, autocommit: bool = False) -> psycopg.Connection:
-    """Open a psycopg connection whose session is in UTC.
+    """Open a psycopg connection with the session that `conninfo` describes.
 
     Raises:
         DatabaseUnavailableError: The server does not answer or refuses us.
     """
     try:
-        return psycopg.connect(
-            libpq_uri(url),
-            autocommit=autocommit,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            options="-c timezone=UTC",
-            application_name="bike_demand",
-        )
+        return psycopg.connect(conninfo(url), autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(
             f"Postgres at {describe(url)} cannot be reached: {str(error).strip()}"

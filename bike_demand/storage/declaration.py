@@ -5,7 +5,7 @@ The project's own tables stand in `storage.tables`; users declare theirs beside 
 assets. Nothing here knows a connection or a row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -106,8 +106,7 @@ class TableDeclaration:
     upsert: Upsert | None = None
 
     def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem:
+        for problem in self._problems():
             raise InvalidDeclarationError(f"table {self.table.name!r}: {problem}")
 
     @property
@@ -125,37 +124,35 @@ class TableDeclaration:
         """The primary key's columns, in order."""
         return tuple(column.name for column in self.table.primary_key)
 
-    def _problem(self) -> str | None:
-        long = [
-            name
-            for name in (self.name, *self.columns)
-            if not 0 < len(name.encode()) <= MAX_IDENTIFIER_BYTES
-        ]
-        if long:
-            return f"a name has 1 to {MAX_IDENTIFIER_BYTES} bytes, {long[0]!r} has not"
+    def _problems(self) -> Iterator[str]:
+        names = (self.name, *self.columns)
+        if long := [n for n in names if not 0 < len(n.encode()) <= MAX_IDENTIFIER_BYTES]:
+            yield f"a name has 1 to {MAX_IDENTIFIER_BYTES} bytes, {long[0]!r} has not"
+        if any("%" in name for name in names):
+            yield "a name holds '%', which the driver takes for a placeholder"
         for column in self.table.columns:
             column_type(column)
         if not self.key:
-            return "it has no primary key, so a row could stand twice"
-        strangers = {*self.scope, *([self.time] if self.time else [])} - set(self.key)
-        if strangers:
-            return f"{sorted(strangers)} bound a replacement and so belong to the primary key"
+            yield "it has no primary key, so a row could stand twice"
+        if strangers := {*self.scope, *([self.time] if self.time else [])} - set(self.key):
+            yield f"{sorted(strangers)} bound a replacement and so belong to the primary key"
         if self.time is not None:
-            return self._problem_of_time(self.time)
-        return None
+            yield from self._problems_of_time(self.time)
+        if self.upsert is not None:
+            written = set(self.columns) - set(self.key)
+            if unknown := {*self.upsert.keep, *self.upsert.absent} - written:
+                yield f"its upsert keeps or sets {sorted(unknown)}, no columns beside its key"
 
-    def _problem_of_time(self, time: str) -> str | None:
+    def _problems_of_time(self, time: str) -> Iterator[str]:
         if column_type(self.table.columns[time]) is not ColumnType.INSTANT:
-            return f"its time {time!r} is not DateTime(timezone=True)"
-        before = set(self.key[: self.key.index(time)]) - set(self.scope)
-        if before:
-            return (
+            yield f"its time {time!r} is not DateTime(timezone=True)"
+        if before := set(self.key[: self.key.index(time)]) - set(self.scope):
+            yield (
                 f"its key has {sorted(before)} before the time {time!r}; replacing a window "
                 "would then scan the whole index"
             )
         if self.upsert is not None:
-            return "a table with time is replaced by window, not upserted"
-        return None
+            yield "a table with time is replaced by window, not upserted"
 
 
 USER_METADATA = sa.MetaData()
@@ -166,7 +163,7 @@ def declare_table(
     name: str,
     *columns: sa.Column[Any] | sa.CheckConstraint,
     time: str | None = None,
-    scope: tuple[str, ...] = (),
+    scope: Sequence[str] = (),
     upsert: Upsert | None = None,
     comment: str | None = None,
     metadata: sa.MetaData = USER_METADATA,
@@ -187,12 +184,16 @@ def declare_table(
     Raises:
         InvalidDeclarationError: The parts do not fit, or the name is taken by another table.
     """
+    if isinstance(scope, str):
+        raise InvalidDeclarationError(
+            f"table {name!r}: its scope is a list of columns: [{scope!r}]"
+        )
     if name in _declared and _declared[name].table.metadata is not metadata:
         raise InvalidDeclarationError(f"table {name!r} is one of the project's own")
     if name in metadata.tables:  # the module that declares it was loaded again
         metadata.remove(metadata.tables[name])
     table = sa.Table(name, metadata, *columns, comment=comment)
-    declaration = TableDeclaration(table, time=time, scope=scope, upsert=upsert)
+    declaration = TableDeclaration(table, time=time, scope=tuple(scope), upsert=upsert)
     _declared[name] = declaration
     return declaration
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+import sqlalchemy as sa
 
 
 class StorageError(RuntimeError):
@@ -44,14 +45,27 @@ def storage_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise TransientStorageError(f"{doing}: {_message(error)}") from error
+    except sa.exc.DBAPIError as error:
+        if not isinstance(error.orig, psycopg.Error):
+            raise
+        raise _kind(error.orig)(f"{doing}: {_message(error.orig)}") from error.orig
     except psycopg.Error as error:
-        transient = (error.sqlstate or "").startswith(_TRANSIENT_STATES)
-        kind = TransientStorageError if transient else PermanentStorageError
-        raise kind(f"{doing}: {_message(error)}") from error
+        raise _kind(error)(f"{doing}: {_message(error)}") from error
+
+
+def _kind(error: psycopg.Error) -> type[StorageError]:
+    passing = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    if passing or (error.sqlstate or "").startswith(_TRANSIENT_STATES):
+        return TransientStorageError
+    return PermanentStorageError
 
 
 def _message(error: psycopg.Error) -> str:
     parts = (error.diag.message_primary, error.diag.message_detail, error.diag.context)
-    return ". ".join(part for part in parts if part) or str(error).strip() or type(error).__name__
+    said = ". ".join(part for part in parts if part) or str(error).strip() or type(error).__name__
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        said += (
+            ". The user of the Postgres URL must own the database and its tables: "
+            "ALTER DATABASE ... OWNER TO ..., or GRANT CREATE ON SCHEMA public TO ..."
+        )
+    return said

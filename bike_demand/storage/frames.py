@@ -5,6 +5,7 @@ or is refused: what is written is what is read.
 """
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ _NULLABLE_DTYPES: Mapping[ColumnType, Any] = {
     ColumnType.BIGINT: pd.Int64Dtype(),
     ColumnType.BOOLEAN: pd.BooleanDtype(),
 }
+_EARLIEST_US = -210_866_803_200_000_000
 NAIVE = "has times without a zone; localize them to the zone they are in"
 _TEXT_DTYPE: Any = pd.StringDtype("pyarrow", na_value=np.nan)  # pandas 3's `str`, in pandas 2 too
 
@@ -99,13 +101,13 @@ def empty_frame(
 
 
 def _check_columns(declaration: TableDeclaration, frame: pd.DataFrame) -> None:
-    names = [str(name) for name in frame.columns]
+    names = list(frame.columns)
     problems = []
     if missing := [name for name in declaration.columns if name not in names]:
         problems.append(f"lacks {missing}")
     if extra := [name for name in names if name not in declaration.columns]:
         problems.append(f"has {extra}, which the table has not")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := [name for name in declaration.columns if names.count(name) > 1]:
         problems.append(f"has {twice} twice")
     if problems:
         raise InvalidFrameError(
@@ -133,15 +135,41 @@ def _to_arrow(
     return values
 
 
+def scope_values(declaration: TableDeclaration, name: str, values: Collection[Any]) -> pa.Array:
+    """Values of a scope column that a write covers or a read asks for, in the column's type.
+
+    Raises:
+        InvalidFrameError: They are not a collection, or do not fit the column.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Collection):
+        raise InvalidFrameError(
+            f"table {declaration.name!r}: {name} takes a list of values, not {values!r}"
+        )
+    column = declaration.table.columns[name]
+    return _to_arrow(
+        declaration, column, pd.DataFrame({name: pd.Series(list(values), dtype=object)})
+    )
+
+
 def _infer(series: "pd.Series[Any]") -> pa.Array:
-    """The series in the Arrow type it has by itself, one chunk, NaN and NaT as nulls."""
+    """The series in the Arrow type it has by itself, one chunk, NaN and NaT as nulls.
+
+    Raises:
+        ValueError: Arrow would take values of two kinds for one.
+    """
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(series.cat.categories.dtype)
     values = pa.Array.from_pandas(series)
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
-    times_as_objects = pa.types.is_timestamp(values.type) and series.dtype == object
-    # Arrow takes a naive time among aware ones for UTC.
-    if times_as_objects and any(value.tzinfo is None for value in series.dropna()):
-        raise ValueError(NAIVE)
+    if series.dtype == object:
+        known = series.dropna()
+        if pa.types.is_timestamp(values.type) and any(
+            getattr(value, "tzinfo", None) is None for value in known
+        ):
+            raise ValueError(NAIVE)
+        if pa.types.is_date(values.type) and any(isinstance(value, datetime) for value in known):
+            raise ValueError("holds times among dates, and a date would drop the time of day")
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if pa.types.is_floating(values.type):  # a NaN in a nullable or Arrow dtype is none to pandas
@@ -157,18 +185,24 @@ def _cast(values: pa.Array, kind: ColumnType) -> pa.Array:
         pa.ArrowException: Likewise, found by Arrow.
     """
     found, wanted = values.type, _ARROW_TYPES[kind]
+    if values.null_count == len(values):  # of whatever kind pandas takes nothing for
+        return pa.nulls(len(values), wanted)
     if pa.types.is_timestamp(found) and found.tz is None and kind is ColumnType.INSTANT:
         raise ValueError(NAIVE)
-    if not (pa.types.is_null(found) or _same_kind(found, wanted)):
-        raise ValueError(f"holds {found}")
+    if not _same_kind(found, wanted):
+        raise ValueError(f"holds {found} where {wanted} is wanted")
     cast = values.cast(wanted)
     if wanted == pa.float32() and found == pa.float64() and not cast.cast(found).equals(values):
         raise ValueError("holds float64 that float32 cannot; round with astype('float32')")
     row = -1
     if kind is ColumnType.TEXT:
         row = pc.index(pc.match_substring(cast, "\0"), value=True).as_py()
+        problem = "a NUL character, which Postgres' text cannot"
+    elif kind is ColumnType.INSTANT:
+        row = pc.index(pc.less(cast.cast(pa.int64()), _EARLIEST_US), value=True).as_py()
+        problem = "a time before 4714 BC, which Postgres cannot"
     if row >= 0:
-        raise ValueError(f"row {row} holds a NUL character, which Postgres' text cannot")
+        raise ValueError(f"row {row} holds {problem}")
     return cast
 
 

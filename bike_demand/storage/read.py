@@ -10,14 +10,15 @@ from typing import Any
 import pandas as pd
 from psycopg import sql
 
-from bike_demand.storage.databases import libpq_uri
+from bike_demand.storage.conditions import any_of
+from bike_demand.storage.databases import conninfo
 from bike_demand.storage.declaration import TableDeclaration
 from bike_demand.storage.errors import (
     InvalidFrameError,
     PermanentStorageError,
     TransientStorageError,
 )
-from bike_demand.storage.frames import empty_frame, to_pandas
+from bike_demand.storage.frames import empty_frame, scope_values, to_pandas
 from bike_demand.storage.warehouse import Warehouse
 from bike_demand.storage.windows import Window
 
@@ -50,6 +51,11 @@ def read(
         TransientStorageError: The server failed.
     """
     wanted = _columns(declaration, columns)
+    if strangers := sorted(set(scope or {}) - set(declaration.scope)):
+        raise InvalidFrameError(
+            f"table {declaration.name!r} is bounded by {list(declaration.scope)}, "
+            f"not by {strangers}"
+        )
     if windows is not None and declaration.time is None:
         raise InvalidFrameError(
             f"table {declaration.name!r} is declared without time and cannot be read by window"
@@ -63,6 +69,8 @@ def read(
 def _columns(declaration: TableDeclaration, columns: Sequence[str] | None) -> Collection[str]:
     if columns is None:
         return declaration.columns
+    if isinstance(columns, str):
+        raise InvalidFrameError(f"columns is a list of names, not {columns!r}")
     if unknown := [name for name in columns if name not in declaration.columns]:
         raise InvalidFrameError(
             f"table {declaration.name!r} has no {unknown}; its columns are "
@@ -82,7 +90,7 @@ def _query(
         sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(declaration.name)
     )
     conditions = [
-        sql.SQL("{} = ANY({})").format(sql.Identifier(name), sql.Literal(list(values)))
+        any_of(declaration, name, sql.Literal(scope_values(declaration, name, values).to_pylist()))
         for name, values in scope.items()
     ]
     if windows is not None:
@@ -122,7 +130,7 @@ def _fetch(warehouse: Warehouse, declaration: TableDeclaration, query: sql.Compo
     from adbc_driver_postgresql import dbapi
 
     try:
-        with dbapi.connect(libpq_uri(warehouse.url())) as connection, connection.cursor() as cursor:
+        with dbapi.connect(conninfo(warehouse.url())) as connection, connection.cursor() as cursor:
             cursor.execute(query.as_string())
             return cursor.fetch_arrow_table()
     except adbc_driver_manager.Error as error:

@@ -20,15 +20,16 @@ from psycopg import sql
 
 from bike_demand.storage import binary_copy, locks
 from bike_demand.storage.binary_copy import Positions
+from bike_demand.storage.conditions import any_of
 from bike_demand.storage.declaration import TableDeclaration, Upsert, declared_table
 from bike_demand.storage.errors import InvalidFrameError, storage_errors
-from bike_demand.storage.frames import to_arrow
+from bike_demand.storage.frames import scope_values, to_arrow
 from bike_demand.storage.warehouse import Warehouse
 from bike_demand.storage.windows import Window, describe, merge
 
 BATCH_ROWS = 16_384  # keeps the encoder's temporaries near the size of a processor's cache
 
-_INCOMING = sql.Identifier("incoming")
+_INCOMING = sql.Identifier("bike_demand incoming rows")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 Frames = pd.DataFrame | Iterable[pd.DataFrame]
@@ -43,13 +44,15 @@ class Rows:
             in one transaction without being held together in memory.
         covers: For each scope column of the table the values that this write speaks for,
             those with no rows included. Stored rows with other values stand.
-        companions: Rows for other tables, by name, replaced in the same transaction over
-            the same windows.
+        companions: Rows for other tables, by name, replaced in the same transaction.
+        windows: The windows that are replaced; `None` for those of the write that this is
+            part of.
     """
 
     frames: Frames
     covers: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     companions: Mapping[str, "Rows"] = field(default_factory=dict)
+    windows: Sequence[Window] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,9 @@ def replace(
     Args:
         warehouse: Where the table is.
         declaration: The table.
-        windows: The windows that the rows replace, disjoint; `None` for a table without
-            time, which is replaced in its scope or upserted by key as declared.
+        windows: The windows that the rows replace, disjoint, unless the rows name their own;
+            `None` for a table without time, which is replaced in its scope or upserted by
+            key as declared.
         rows: The rows and what they speak for.
 
     Raises:
@@ -112,6 +116,7 @@ def replace(
             and may be repeated.
     """
     started = time.perf_counter()
+    _check_form(declaration, rows)
     writes = [
         _Write(declaration, windows, rows),
         *(
@@ -132,6 +137,29 @@ def replace(
     return Receipt(writes[0].written(), time.perf_counter() - started)
 
 
+def _check_form(declaration: TableDeclaration, rows: Rows) -> None:
+    """Refuse what would fail halfway, or be dropped in silence."""
+    if declaration.name in rows.companions:
+        raise InvalidFrameError(f"table {declaration.name!r} is its own companion")
+    for name, part in {declaration.name: rows, **rows.companions}.items():
+        if not isinstance(part, Rows):
+            raise InvalidFrameError(
+                f"table {name!r}: a companion is Rows(frame, covers=...), not {type(part).__name__}"
+            )
+        if part is not rows and part.companions:
+            raise InvalidFrameError(f"table {name!r}: a companion has no companions of its own")
+        if isinstance(part.frames, str | bytes | Mapping) or not isinstance(part.frames, Iterable):
+            raise InvalidFrameError(
+                f"table {name!r} is written from a DataFrame or an iterable of them, not from "
+                f"{type(part.frames).__name__}"
+            )
+        if not isinstance(part.covers, Mapping):
+            raise InvalidFrameError(
+                f"table {name!r}: covers is a mapping, such as {{'system_id': [...]}}, not "
+                f"{part.covers!r}"
+            )
+
+
 def _subject(declaration: TableDeclaration, windows: Sequence[Window] | None) -> str:
     return f"table {declaration.name!r}" + (f", {describe(merge(windows))}" if windows else "")
 
@@ -142,6 +170,7 @@ class _Write:
     def __init__(
         self, declaration: TableDeclaration, windows: Sequence[Window] | None, rows: Rows
     ) -> None:
+        windows = windows if rows.windows is None else rows.windows
         self.declaration = declaration
         self.windows = None if windows is None else merge(windows)
         self._covers = _coverage(declaration, rows)
@@ -177,13 +206,13 @@ class _Write:
             )
         rows = to_arrow(self.declaration, frame)
         for name, values in self._covers.items():
-            inside = pc.is_in(rows[name], value_set=pa.array(values, type=rows[name].type))
+            inside = pc.is_in(rows[name], value_set=values)
             row = pc.index(inside, value=False).as_py()
             if row >= 0:
                 stray = rows[name][row].as_py()
                 raise InvalidFrameError(
                     f"table {self.declaration.name!r}: a row has {name} {stray!r}, but this "
-                    f"write covers only {values}"
+                    f"write covers only {values.to_pylist()}"
                 )
         return rows, self._tally.locate(rows)
 
@@ -265,13 +294,13 @@ class _Write:
             )
 
     def _scope_conditions(self) -> list[sql.Composable]:
-        return [sql.SQL("{} = ANY(%s)").format(sql.Identifier(name)) for name in self._covers]
+        return [any_of(self.declaration, name, sql.Placeholder()) for name in self._covers]
 
     def _scope_values(self) -> list[list[Any]]:
-        return list(self._covers.values())
+        return [values.to_pylist() for values in self._covers.values()]
 
 
-def _coverage(declaration: TableDeclaration, rows: Rows) -> dict[str, list[Any]]:
+def _coverage(declaration: TableDeclaration, rows: Rows) -> dict[str, pa.Array]:
     if set(rows.covers) != set(declaration.scope):
         wanted = ", ".join(f"{name!r}: [...]" for name in declaration.scope)
         raise InvalidFrameError(
@@ -282,12 +311,7 @@ def _coverage(declaration: TableDeclaration, rows: Rows) -> dict[str, list[Any]]
             else f"table {declaration.name!r} has no scope, but this write covers "
             f"{sorted(rows.covers)}"
         )
-    for name, values in rows.covers.items():
-        if isinstance(values, str):
-            raise InvalidFrameError(
-                f"table {declaration.name!r}: covers[{name!r}] is a list of values, not {values!r}"
-            )
-    return {name: list(rows.covers[name]) for name in declaration.scope}
+    return {name: scope_values(declaration, name, rows.covers[name]) for name in declaration.scope}
 
 
 class _Tally:
@@ -298,6 +322,12 @@ class _Tally:
             raise InvalidFrameError(
                 f"table {declaration.name!r} is declared without time, but its asset has "
                 "partitions: declare the table with time=…"
+            )
+        if windows is None and declaration.time is not None:
+            raise InvalidFrameError(
+                f"table {declaration.name!r} is replaced by window, but this write names none: "
+                "give its asset partitions, or return Rows(frame, ..., windows=[Window(...)]). "
+                "Nothing was deleted."
             )
         self._declaration = declaration
         self._windows = windows

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from bike_demand.storage import databases, user_tables
 from bike_demand.storage.declaration import TableDeclaration
+from bike_demand.storage.errors import storage_errors
 from bike_demand.storage.migrations import migrate
 
 
@@ -53,8 +54,9 @@ class Warehouse:
         url = self._locate()
         with self._lock:
             if not self._made_ready:
-                databases.create_if_missing(url)
-                migrate(url)
+                with storage_errors(f"Preparing the database at {databases.describe(url)}"):
+                    databases.create_if_missing(url)
+                    migrate(url)
                 self._made_ready = True
         return url
 
@@ -72,7 +74,8 @@ class Warehouse:
             PermanentStorageError: A table of that name is there and is another.
         """
         if declaration not in self._known_tables:
-            user_tables.ensure(self.engine, declaration)
+            with storage_errors(f"Making table {declaration.name!r}"):
+                user_tables.ensure(self.engine, declaration)
             self._known_tables.add(declaration)
 
 

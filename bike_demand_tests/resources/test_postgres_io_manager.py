@@ -337,6 +337,41 @@ def test_an_asset_without_a_declared_table_is_told_how_to_declare_one(run):
         run(homeless)
 
 
+def test_an_asset_without_partitions_does_not_empty_a_table_with_time(run):
+    @dg.asset(name="total")
+    def forgetful() -> pd.DataFrame:
+        return pd.DataFrame({"hour": [], "bikes": []})
+
+    with pytest.raises(dg.Failure, match="Nothing was deleted"):
+        run(forgetful)
+
+
+def test_an_asset_whose_key_has_a_prefix_names_its_table(run):
+    @dg.asset(key_prefix="other", name="total", partitions_def=HOURS)
+    def prefixed() -> pd.DataFrame:
+        return pd.DataFrame({"hour": [], "bikes": []})
+
+    with pytest.raises(dg.Failure, match="names its table"):
+        run(prefixed, "2024-03-10-02:00")
+
+
+def test_an_op_inside_a_graph_is_told_to_bring_its_own_io_manager(run):
+    @dg.op
+    def first():
+        return 1
+
+    @dg.op
+    def second(number):
+        return pd.DataFrame({"hour": [], "bikes": []})
+
+    @dg.graph_asset(name="total", partitions_def=HOURS)
+    def graph():
+        return second(first())
+
+    with pytest.raises(dg.Failure, match="io_manager_key of their own"):
+        run(graph, "2024-03-10-02:00")
+
+
 def test_partitions_that_are_no_windows_are_refused(run):
     @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a"]), name="total")
     def static() -> pd.DataFrame:

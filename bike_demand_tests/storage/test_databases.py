@@ -1,15 +1,18 @@
 """One setting, three databases, each used by its real consumer."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 
 from bike_demand.storage import databases
 from bike_demand.storage.databases import Database
-from bike_demand.storage.errors import DatabaseUnavailableError
+from bike_demand.storage.errors import DatabaseUnavailableError, PermanentStorageError
+from bike_demand.storage.warehouse import Warehouse
 
 
 @pytest.mark.parametrize(
@@ -24,7 +27,7 @@ def test_every_spelling_of_a_url_leads_to_the_same_database(tmp_path, spelling):
     url = databases.locate(spelling, tmp_path)
     assert url.drivername == "postgresql+psycopg"
     assert url.password == "p@ss"  # noqa: S105
-    assert databases.libpq_uri(url) == "postgresql://me:p%40ss@db:5433/bikes?sslmode=require"
+    assert "sslmode=require" in databases.conninfo(url)
 
 
 def test_the_databases_stand_side_by_side_under_their_drivers(tmp_path):
@@ -38,11 +41,58 @@ def test_the_databases_stand_side_by_side_under_their_drivers(tmp_path):
     }
 
 
-@pytest.mark.parametrize("broken", ["postgresql://me:secret@db:port/bikes", "secret"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "postgresql://me:secret@db:port/bikes",
+        "postgresql://me:se@secret@db/bikes",
+        "mysql://me:secret@db/bikes",
+        "secret",
+    ],
+)
 def test_a_url_that_cannot_be_read_is_refused_without_repeating_it(tmp_path, broken):
     with pytest.raises(DatabaseUnavailableError, match="must look like") as failure:
         databases.locate(broken, tmp_path)
     assert "secret" not in str(failure.value)
+
+
+def test_a_password_of_any_characters_connects(server):
+    password = "a b+c%d@e/f:g'h\\\\i é"  # noqa: S105
+    role = f"odd_{uuid4().hex}"
+    with databases.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                sql.Identifier(role), sql.Literal(password)
+            )
+        )
+    given = server.url("postgres").set(username=role, password=password)
+    url = databases.locate(given.render_as_string(hide_password=False), Path())
+    with databases.connect(url) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == (role,)
+
+
+def test_an_option_that_libpq_does_not_know_is_named_without_the_password(server, tmp_path):
+    url = databases.locate("postgresql://me:hidden-word@db/bikes?sslmod=require", tmp_path)
+    with pytest.raises(DatabaseUnavailableError, match=r"\['sslmod'\]") as told:
+        databases.connect(url)
+    assert "hidden-word" not in str(told.value)
+
+
+def test_options_of_the_url_hold_beside_our_own(server):
+    url = server.url("postgres").update_query_dict({"options": "-csearch_path=mine"})
+    with databases.connect(url) as connection:
+        assert connection.execute("SHOW search_path").fetchone() == ("mine",)
+        assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
+
+
+def test_a_user_who_may_not_make_tables_is_told_what_to_ask_for(server):
+    role, name = f"guest_{uuid4().hex}", f"closed_{uuid4().hex}"
+    databases.create_if_missing(server.url(name))
+    with databases.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'visitor'")
+    url = server.url(name).set(username=role, password="visitor")  # noqa: S106
+    with pytest.raises(PermanentStorageError, match="GRANT CREATE ON SCHEMA"):
+        Warehouse(lambda: url).url()
 
 
 def test_many_processes_that_need_a_missing_database_make_one(server):

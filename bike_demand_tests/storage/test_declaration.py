@@ -45,6 +45,10 @@ def instant(name, **kwargs):
             "not upserted",
         ),
         ([text("x" * 64, primary_key=True)], {}, "63 bytes"),
+        ([text("%s", primary_key=True)], {}, "holds '%'"),
+        ([text("id", primary_key=True)], {"scope": "id"}, "a list of columns"),
+        ([text("id", primary_key=True)], {"upsert": Upsert(keep=("gone",))}, r"\['gone'\]"),
+        ([text("id", primary_key=True)], {"upsert": Upsert(absent={"id": 1})}, r"\['id'\]"),
     ],
 )
 def test_a_table_that_cannot_be_written_safely_is_refused(columns, options, message):

@@ -171,6 +171,44 @@ def test_nan_in_a_nullable_float_column_is_a_null_too():
     assert to_arrow(EVERYTHING, everything(double=values))["double"].null_count == 1
 
 
+# Regression: an Arrow array of one type was made of values of two.
+
+
+def test_a_time_among_dates_is_refused():
+    mixed = pd.Series([date(2026, 1, 1), datetime(2026, 1, 1, 5, tzinfo=UTC)], dtype=object)
+    with pytest.raises(InvalidFrameError, match="column 'day'"):
+        to_arrow(EVERYTHING, everything(id=["a", "b"], required=1).assign(day=mixed))
+
+
+def test_a_naive_time_among_categories_is_refused():
+    times = [pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-02")]
+    mixed = pd.Series(pd.Categorical(pd.Series(times, dtype=object)))
+    with pytest.raises(InvalidFrameError, match="column 'at'"):
+        to_arrow(EVERYTHING, everything(id=["a", "b"], required=1).assign(at=mixed))
+
+
+def test_a_time_before_postgres_begins_is_refused():
+    early = pd.Series(np.array([-(2**62)], "datetime64[us]")).dt.tz_localize("UTC")
+    with pytest.raises(InvalidFrameError, match="row 0 holds a time before 4714 BC"):
+        to_arrow(EVERYTHING, everything(at=early))
+
+
+def test_columns_without_any_value_fit_every_type():
+    frame = pd.DataFrame({name: [] for name in EVERYTHING.columns})
+    assert len(to_arrow(EVERYTHING, frame)) == 0
+    sparse = pd.DataFrame({"id": ["a"], "required": [1]}).reindex(columns=EVERYTHING.columns)
+    assert to_arrow(EVERYTHING, sparse)["text"].null_count == 1
+    for missing in (np.nan, pd.NaT, np.datetime64("NaT")):
+        blank = everything(**dict.fromkeys(("text", "at", "day", "flag"), missing))
+        assert to_arrow(EVERYTHING, blank)["at"].null_count == 1
+
+
+def test_columns_that_are_not_named_by_text_are_refused():
+    table = declare_table("numbered", sa.Column("0", sa.Integer, primary_key=True))
+    with pytest.raises(InvalidFrameError, match="lacks"):
+        to_arrow(table, pd.DataFrame({0: [1]}))
+
+
 @pytest.mark.parametrize("dtype", ["category", "string", "string[pyarrow]", "object"])
 def test_text_of_any_pandas_dtype_is_text(dtype):
     assert stored_value("text", pd.Series(["x"], dtype=dtype)) == "x"

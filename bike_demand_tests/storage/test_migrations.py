@@ -35,7 +35,7 @@ def schema_of(url: sa.URL) -> str:
             "--restrict-key=tests",
             "--exclude-table=alembic_version",
             "--dbname",
-            databases.libpq_uri(url.set(password=None)),
+            databases.conninfo(url.set(password=None)),
         ],
         env={**os.environ, "PGPASSWORD": str(url.password)},
         check=True,

@@ -111,3 +111,17 @@ def test_a_tick_of_every_system_is_read_along_the_key_and_not_by_scanning_the_ta
         plan = "\n".join(row[0] for row in connection.execute(sql.SQL("EXPLAIN ") + query))
     assert "Seq Scan on counts" not in plan
     assert {row[0] for row in stored(warehouse, [tick(7)])} == {"nyc", "bos"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scope": {"system_id": "nyc"}}, "takes a list of values"),
+        ({"scope": {"bikes": [1]}}, r"not by \['bikes'\]"),
+        ({"columns": "bikes"}, "columns is a list"),
+    ],
+)
+def test_a_request_that_would_read_something_else_is_refused(warehouse, options, message):
+    write(warehouse, counts())
+    with pytest.raises(InvalidFrameError, match=message):
+        read(warehouse, COUNTS, [tick()], **options)

@@ -64,8 +64,8 @@ def station_status(  # type: ignore[no-untyped-def]  # noqa: ANN201
     span = context.partition_time_window
     window = Window(span.start, span.end)
     reading = station_feed.read(window)
-    polls = {FEED_POLL: Rows(reading.polls, {"system_id": reading.asked})}
-    result = _result(io_manager, STATION_STATUS, reading, window, polls)
+    polls = {FEED_POLL: Rows(reading.polls, {"system_id": reading.asked}, windows=[window])}
+    result = _result(io_manager, STATION_STATUS, reading, polls)
     if window.end - window.start > TICK:
         return result  # metadata of a range would repeat on each of its partitions
     summary = summarize(reading.rows)
@@ -96,7 +96,7 @@ def station_information(  # type: ignore[no-untyped-def]  # noqa: ANN201
 
     A station that its feed no longer lists stays, marked as not active.
     """
-    return _result(io_manager, STATION_INFORMATION, station_feed.read_information(), None, {})
+    return _result(io_manager, STATION_INFORMATION, station_feed.read_information(), {})
 
 
 stations_job = dg.define_asset_job(
@@ -110,7 +110,6 @@ def _result(
     io_manager: PostgresIOManager,
     table: TableDeclaration,
     reading: Reading,
-    window: Window | None,
     companions: dict[TableDeclaration, Rows],
 ) -> dg.MaterializeResult[Any]:
     """What the asset returns; where no system answered, its refusals are stored before it fails.
@@ -118,12 +117,16 @@ def _result(
     Raises:
         PermanentFailure: No system answered.
     """
-    refusals = Rows(reading.rejected, {"system_id": reading.asked, "source": [table.name]})
+    refusals = Rows(
+        reading.rejected,
+        {"system_id": reading.asked, "source": [table.name]},
+        windows=[reading.window],
+    )
     along = {REJECTED_RECORD: refusals, **companions}
     failures = "\n".join(f"{system}: {why}" for system, why in reading.failures.items())
     if not reading.answered:
         for declaration, rows in along.items():
-            io_manager.store(declaration, None if window is None else [window], rows)
+            io_manager.store(declaration, rows)
         raise PermanentFailure(f"No system answered; what is stored stays.\n{failures}")
     return dg.MaterializeResult(
         value=Rows(
