@@ -10,9 +10,6 @@ import dagster as dg
 
 from bike_demand.settings import Settings
 
-TICK = timedelta(minutes=15)
-"""The grid of station status. A tick holds the first snapshot fetched in it."""
-
 
 def quarter_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
     """One partition per tick that has begun."""

@@ -1,6 +1,7 @@
 """What one snapshot of a system amounts to, in figures and in a picture."""
 
 import base64
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,14 +40,14 @@ def summarize(status: pd.DataFrame) -> SnapshotSummary:
     docks = status["num_docks_available"].astype("Float64")
     renting = status["is_renting"].fillna(value=True).astype(bool)
     returning = status["is_returning"].fillna(value=True).astype(bool) & docks.notna()
-    age = (status["fetched_at"] - status["last_reported"]).dt.total_seconds()
+    age = (status["fetched_at"] - status["last_reported"]).dt.total_seconds().dropna()
     room = (bikes + docks).astype("float64")
     fill = (bikes / room.where(room > 0)).dropna()
     return SnapshotSummary(
         bikes=int(bikes.sum()),
         share_empty=float((bikes[renting] == 0).mean()),
         share_full=float((docks[returning] == 0).astype(bool).mean()),
-        report_age_s=float(age.median()),
+        report_age_s=float(age.median()) if len(age) else math.nan,
         fill=tuple(int(count) for count in np.histogram(fill, bins=BINS, range=(0, 1))[0]),
     )
 

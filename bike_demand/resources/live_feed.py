@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -13,6 +13,7 @@ from bike_demand.gbfs.client import GbfsClient, fetch_all
 from bike_demand.gbfs.errors import FeedError, InvalidFeedError
 from bike_demand.gbfs.feeds import System
 from bike_demand.gbfs.parse import Stations
+from bike_demand.history.ticks import TICK, floor
 from bike_demand.resources.station_feed import Reading, StationFeed
 from bike_demand.storage.declaration import TableDeclaration
 from bike_demand.storage.frames import empty_frame
@@ -75,9 +76,9 @@ class LiveStationFeed(StationFeed):
             PermanentFailure: The settings cannot be used.
         """
         answers = self._ask(GbfsClient.station_information)
-        tick = pd.Timestamp(self.now()).floor("15min").to_pydatetime()
+        tick = floor(self.now())
         return Reading(
-            window=Window(tick, tick + timedelta(minutes=15)),
+            window=Window(tick, tick + TICK),
             rows=_rows(
                 STATION_INFORMATION,
                 answers,
@@ -94,7 +95,14 @@ class LiveStationFeed(StationFeed):
         )
 
     def _ask(self, fetch: Callable[[GbfsClient], S]) -> dict[str, S | FeedError]:
-        systems = [_gbfs_system(system) for system in settings.load().systems]
+        # A system without an address is one whose recording was imported.
+        systems = [
+            _gbfs_system(system)
+            for system in settings.load().systems
+            if system.url is not None or system.feeds
+        ]
+        if not systems:
+            raise PermanentFailure("The settings give no system an address: add a url to one.")
         return fetch_all([GbfsClient(system, clock=self.now) for system in systems], fetch)
 
 

@@ -257,6 +257,17 @@ def test_a_header_comes_from_the_environment_and_a_missing_variable_is_named(
     assert feeds.seen["/nyc/status"][-1]["x-api-key"] == "hidden-word"
 
 
+def test_a_system_that_was_only_recorded_does_not_stop_the_others(
+    follow, feeds, materialize, warehouse, tmp_path
+):
+    follow("nyc")
+    file = tmp_path / "settings.toml"
+    file.write_text(file.read_text() + '[[systems]]\nsystem_id = "recorded"\n')
+    feeds.serve("/nyc/status", status_feed(("a", 1)))
+    materialize(station_status, partition=TICK)
+    assert read(warehouse, FEED_POLL)["system_id"].tolist() == ["nyc"]
+
+
 def test_the_job_holds_both_assets_and_neither_waits_for_the_other():
     assert stations_job.selection == dg.AssetSelection.assets(
         "station_status", "station_information"

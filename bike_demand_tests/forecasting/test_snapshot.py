@@ -40,3 +40,7 @@ def test_a_snapshot_of_nothing_has_no_shares():
     assert summary.bikes == 0
     assert math.isnan(summary.share_empty)
     assert "svg" in fill_chart(summary)
+
+
+def test_a_snapshot_whose_stations_never_reported_has_no_age():
+    assert math.isnan(summarize(snapshot([1], [1], reported=pd.NaT)).report_age_s)
