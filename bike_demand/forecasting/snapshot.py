@@ -54,18 +54,25 @@ def summarize(status: pd.DataFrame) -> SnapshotSummary:
 
 def fill_chart(summary: SnapshotSummary) -> str:
     """A bar chart of how full the stations are, as Markdown with an SVG image inside (2 kB)."""
-    width, height, base = 30, 110, 90
+    width, base, tallest_bar = 34, 96, 78
     tallest = max(*summary.fill, 1)
-    bars = "".join(
-        f'<rect x="{number * width + 4}" y="{base - 80 * count / tallest:.1f}" width="{width - 4}" '
-        f'height="{80 * count / tallest:.1f}" fill="#4f7cac"><title>{count}</title></rect>'
-        f'<text x="{number * width + 17}" y="{base + 14}" font-size="9" fill="#777" '
-        f'text-anchor="middle">{number * 10}%</text>'
-        for number, count in enumerate(summary.fill)
-    )
+    bars = []
+    for number, count in enumerate(summary.fill):
+        left, height = number * width + 4, tallest_bar * count / tallest
+        middle = left + (width - 4) / 2
+        bars.append(
+            f'<rect x="{left}" y="{base - height:.1f}" width="{width - 4}" height="{height:.1f}" '
+            'fill="#4f7cac"/>'
+            f'<text x="{middle}" y="{base - height - 4:.1f}">{count}</text>'
+            f'<text x="{middle}" y="{base + 13}">{number * 10}%</text>'
+        )
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{BINS * width + 8}" height="{height}" '
-        f'font-family="sans-serif">{bars}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{BINS * width + 4}" height="{base + 18}" '
+        'font-family="sans-serif" font-size="10" fill="#777" text-anchor="middle">'
+        f"{''.join(bars)}</svg>"
     )
     encoded = base64.b64encode(svg.encode()).decode()
-    return f"Stations by how full they are\n\n![fill](data:image/svg+xml;base64,{encoded})"
+    return (
+        "Stations by the share of their places that hold a bike: 0-10 %, 10-20 %, ...\n\n"
+        f"![fill](data:image/svg+xml;base64,{encoded})"
+    )

@@ -3,6 +3,7 @@
 They do not depend on each other: a dead information feed must not cost a snapshot.
 """
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -70,7 +71,11 @@ def station_status(  # type: ignore[no-untyped-def]  # noqa: ANN201
     if window.end - window.start > TICK:
         return result  # metadata of a range would repeat on each of its partitions
     summary = summarize(reading.rows)
-    figures = {name: value for name, value in asdict(summary).items() if name != "fill"}
+    figures = {
+        name: round(value, 4)
+        for name, value in asdict(summary).items()
+        if name != "fill" and not math.isnan(value)
+    }
     chart = dg.MetadataValue.md(fill_chart(summary))
     return result._replace(metadata={**(result.metadata or {}), **figures, "fill": chart})
 
