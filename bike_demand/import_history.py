@@ -108,7 +108,8 @@ def run(
                     watched.seconds += _seconds_written(result)
                     progress.advance(task)
         if facts is not None:
-            _store_facts(instance, _warehouse(configured), feed.system_id, facts)
+            warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+            _store_facts(instance, warehouse, feed.system_id, facts)
     total = time.perf_counter() - started
     console.print(
         f"{len(missing)} days imported, {watched.rows:,} rows of station_status, in {total:.1f} s: "
@@ -329,11 +330,6 @@ def _store_facts(
             STATION_INFORMATION.name, metadata={"dagster/row_count": receipt.rows}
         )
     )
-
-
-def _warehouse(configured: settings.Settings) -> Warehouse:
-    secret = configured.postgres_url
-    return open_warehouse(secret and secret.get_secret_value(), configured.home)
 
 
 # Words

@@ -147,6 +147,10 @@ class Settings(BaseSettings):
             raise ValueError("systems: a system_id stands twice")
         return self
 
+    def revealed_postgres_url(self) -> str | None:
+        """The Postgres URL with its password: for a connection, never for a log."""
+        return None if self.postgres_url is None else self.postgres_url.get_secret_value()
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -7,7 +7,7 @@ is visible in process arguments: server and data directory come from the setting
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
@@ -36,13 +36,12 @@ class PostgresInstanceStorage(DagsterPostgresStorage):
     ) -> Self:
         """Find or start the server, make the database if need be, and connect to it."""
         configured = settings.load()
-        secret = configured.postgres_url
-        postgres_url = secret.get_secret_value() if secret else None
+        postgres_url = configured.revealed_postgres_url()
         url = databases.database_url(
             databases.locate(postgres_url, configured.home), Database.DAGSTER
         )
         databases.create_if_missing(url)
-        if secret is not None:
+        if postgres_url is not None:
             return cls(url.render_as_string(hide_password=False), inst_data=inst_data)
         return cls(
             url.set(password=None).render_as_string(),
@@ -63,8 +62,10 @@ class _EmbeddedServer(PgTokenProvider):
         return str(password), time.time()  # already old: asked for anew each time
 
 
-class HomeComputeLogManager(LocalComputeLogManager):
-    """Output of runs, in the data directory."""
+class _InHome:
+    """A folder of the data directory that the settings name."""
+
+    folder: ClassVar[str]
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -77,23 +78,18 @@ class HomeComputeLogManager(LocalComputeLogManager):
         inst_data: ConfigurableClassData | None,
         config_value: Mapping[str, Any],  # noqa: ARG003
     ) -> Self:
-        """Keep logs in the data directory that the settings name."""
-        return cls(str(settings.resolve_home() / "logs"), inst_data=inst_data)
+        """Keep files in that folder."""
+        directory = settings.resolve_home() / cls.folder
+        return cls(str(directory), inst_data=inst_data)  # type: ignore[call-arg]
 
 
-class HomeArtifactStorage(LocalArtifactStorage):
-    """Files that runs leave behind, in the data directory."""
+class HomeComputeLogManager(_InHome, LocalComputeLogManager):
+    """Output of runs."""
 
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """Nothing is configured in `dagster.yaml`."""
-        return {}
+    folder = "logs"
 
-    @classmethod
-    def from_config_value(
-        cls,
-        inst_data: ConfigurableClassData | None,
-        config_value: Mapping[str, Any],  # noqa: ARG003
-    ) -> Self:
-        """Keep artifacts in the data directory that the settings name."""
-        return cls(str(settings.resolve_home() / "artifacts"), inst_data=inst_data)
+
+class HomeArtifactStorage(_InHome, LocalArtifactStorage):
+    """Files that runs leave behind."""
+
+    folder = "artifacts"

@@ -117,8 +117,7 @@ class PostgresIOManager(dg.ConfigurableIOManager):
         if self.home is not None:  # asked for by name: its server, whatever the environment says
             return open_warehouse(None, settings.resolve_home(self.home))
         configured = settings.load()
-        secret = configured.postgres_url
-        return open_warehouse(secret and secret.get_secret_value(), configured.home)
+        return open_warehouse(configured.revealed_postgres_url(), configured.home)
 
 
 def table_metadata(declaration: TableDeclaration) -> dict[str, Any]:
