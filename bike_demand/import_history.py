@@ -31,6 +31,7 @@ from bike_demand.gbfs.parse import station_information
 from bike_demand.history.errors import RecordingError
 from bike_demand.history.recording import Recording
 from bike_demand.instance import open_instance
+from bike_demand.partitions import TICK_KEY_FORMAT
 from bike_demand.resources.recorded_feed import RecordedStationFeed
 from bike_demand.resources.station_feed import Reading
 from bike_demand.storage.read import read
@@ -43,7 +44,6 @@ ASSET = dg.AssetKey(STATION_STATUS.name)
 SYSTEM_TAG, DAY_TAG, FILE_TAG = (f"bike_demand/import_{name}" for name in ("system", "day", "file"))
 MAX_PARTITIONS = 100_000  # more of one asset than Dagster advises
 TICKS_A_DAY = 96
-KEY_FORMAT = "%Y-%m-%d-%H:%M"
 QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 
 Project = Callable[[Any], dg.Definitions]
@@ -178,7 +178,7 @@ def _fail_interrupted(instance: dg.DagsterInstance, system_id: str) -> None:
 
 def _keys(day: Window) -> Iterator[str]:
     starts = pd.date_range(day.start, day.end, freq="15min", inclusive="left")
-    return (start.strftime(KEY_FORMAT) for start in starts)
+    return (start.strftime(TICK_KEY_FORMAT) for start in starts)
 
 
 # A day

@@ -10,6 +10,9 @@ import dagster as dg
 
 from bike_demand.settings import Settings
 
+TICK_KEY_FORMAT = "%Y-%m-%d-%H:%M"
+"""How a tick is written as a partition's key, UTC."""
+
 
 def quarter_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
     """One partition per tick that has begun."""
@@ -18,7 +21,7 @@ def quarter_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefi
         start=start,
         end=end,
         cron_schedule="*/15 * * * *",
-        fmt="%Y-%m-%d-%H:%M",
+        fmt=TICK_KEY_FORMAT,
         end_offset=1,  # a snapshot taken at 12:15:04 is partition 12:15
     )
 

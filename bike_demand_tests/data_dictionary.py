@@ -6,9 +6,8 @@ Run as `python -m bike_demand_tests.data_dictionary` after changing a table.
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
-from bike_demand.storage.declaration import declared_table
+from bike_demand.storage.declaration import declared_table, sql_type
 from bike_demand.storage.tables import METADATA
 
 PATH = Path(__file__).parents[1] / "docs" / "data-dictionary.md"
@@ -36,7 +35,7 @@ def render_table(table: sa.Table) -> str:
     ]
     how = "Upserted by key within" if declaration.upsert else "Replaced by"
     rows = "\n".join(
-        f"| `{column.name}` | {column.type.compile(dialect=postgresql.dialect()).lower()} "
+        f"| `{column.name}` | {sql_type(column)} "
         f"| {'yes' if column.primary_key else ''} | {'yes' if column.nullable else ''} "
         f"| {column.comment} |"
         for column in table.columns

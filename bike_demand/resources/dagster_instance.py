@@ -20,13 +20,17 @@ from bike_demand.storage import databases
 from bike_demand.storage.databases import Database
 
 
-class PostgresInstanceStorage(DagsterPostgresStorage):
-    """Dagster's runs, events and schedules, in a database beside the warehouse."""
+class _Unconfigured:
+    """A part of the instance that takes everything from the settings."""
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
         """Nothing is configured in `dagster.yaml`."""
         return {}
+
+
+class PostgresInstanceStorage(_Unconfigured, DagsterPostgresStorage):
+    """Dagster's runs, events and schedules, in a database beside the warehouse."""
 
     @classmethod
     def from_config_value(
@@ -62,15 +66,10 @@ class _EmbeddedServer(PgTokenProvider):
         return str(password), time.time()  # already old: asked for anew each time
 
 
-class _InHome:
+class _InHome(_Unconfigured):
     """A folder of the data directory that the settings name."""
 
     folder: ClassVar[str]
-
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """Nothing is configured in `dagster.yaml`."""
-        return {}
 
     @classmethod
     def from_config_value(

@@ -11,7 +11,6 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 from pydantic import Field
-from sqlalchemy.dialects import postgresql
 
 from bike_demand import settings
 from bike_demand.failures import PermanentFailure
@@ -19,6 +18,7 @@ from bike_demand.storage.declaration import (
     InvalidDeclarationError,
     TableDeclaration,
     declared_table,
+    sql_type,
 )
 from bike_demand.storage.errors import PermanentStorageError
 from bike_demand.storage.read import read
@@ -28,7 +28,6 @@ from bike_demand.storage.windows import Reach, Window
 
 TABLE_NAME = "dagster/table_name"
 READ = "bike_demand/read"
-_POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 class PostgresIOManager(dg.ConfigurableIOManager):
@@ -132,7 +131,7 @@ def table_metadata(declaration: TableDeclaration) -> dict[str, Any]:
             columns=[
                 dg.TableColumn(
                     name=column.name,
-                    type=column.type.compile(dialect=_POSTGRES).lower(),
+                    type=sql_type(column),
                     description=column.comment,
                     constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
                     tags={"primary_key": ""} if column.primary_key else {},

@@ -11,6 +11,9 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+_POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 MAX_IDENTIFIER_BYTES = 63  # Postgres cuts longer names silently, which makes two tables one
 
@@ -68,6 +71,11 @@ def column_type(column: sa.Column[Any]) -> ColumnType:
         f"column {column.name!r}: {column.type!r} is none of {', '.join(names)}, "
         "DateTime(timezone=True)"
     )
+
+
+def sql_type(column: sa.Column[Any]) -> str:
+    """The column's type as Postgres writes it, in lower case."""
+    return column.type.compile(dialect=_POSTGRES).lower()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ The project never alters such a table: what is in it is the user's.
 
 import sqlalchemy as sa
 
-from bike_demand.storage.declaration import USER_METADATA, TableDeclaration
+from bike_demand.storage.declaration import TableDeclaration
 from bike_demand.storage.errors import PermanentStorageError
 
 CREATE_TABLE_LOCK = 0x7461626C  # 'tabl': one process at a time makes tables
@@ -17,8 +17,6 @@ def ensure(engine: sa.Engine, declaration: TableDeclaration) -> None:
     Raises:
         PermanentStorageError: A table of that name has other columns, types or key.
     """
-    if declaration.table.metadata is not USER_METADATA:
-        return
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATE_TABLE_LOCK)))
         declaration.table.create(connection, checkfirst=True)

@@ -13,7 +13,7 @@ import psycopg
 import sqlalchemy as sa
 
 from bike_demand.storage import databases, user_tables
-from bike_demand.storage.declaration import TableDeclaration
+from bike_demand.storage.declaration import USER_METADATA, TableDeclaration
 from bike_demand.storage.errors import storage_errors
 from bike_demand.storage.migrations import migrate
 
@@ -73,7 +73,8 @@ class Warehouse:
         Raises:
             PermanentStorageError: A table of that name is there and is another.
         """
-        if declaration not in self._known_tables:
+        made_by_users = declaration.table.metadata is USER_METADATA
+        if made_by_users and declaration not in self._known_tables:
             with storage_errors(f"Making table {declaration.name!r}"):
                 user_tables.ensure(self.engine, declaration)
             self._known_tables.add(declaration)
