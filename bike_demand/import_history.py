@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bike_demand import settings
+from bike_demand.download.errors import FeedError
 from bike_demand.gbfs.document import read_document
-from bike_demand.gbfs.errors import FeedError
 from bike_demand.gbfs.parse import station_information
 from bike_demand.history.errors import RecordingError
 from bike_demand.history.recording import Recording

@@ -14,9 +14,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What the modules of each part must not import, beside what follows from the layers.
 FORBIDDEN = {
     "forecasting": {"dagster", "sqlalchemy", "psycopg", "requests"},
+    "download": {"dagster", "sqlalchemy", "psycopg", "pandas"},
     "gbfs": {"dagster", "sqlalchemy", "psycopg"},
     "history": {"dagster", "sqlalchemy", "psycopg"},
     "storage": {"dagster"},
+    "simulation": {"dagster", "sqlalchemy", "psycopg"},
+    "weather": {"dagster", "sqlalchemy", "psycopg"},
     "settings": {"dagster", "sqlalchemy", "psycopg", "pandas"},
 }
 
@@ -28,7 +31,8 @@ FLOORS = [
     {"defs"},
     {"instance", "partitions", "resources"},
     {"history"},
-    {"failures", "settings", "storage", "gbfs", "forecasting"},
+    {"gbfs", "weather"},
+    {"download", "failures", "forecasting", "settings", "simulation", "storage"},
 ]
 HEAVY = {"mlflow", "xgboost", "lightgbm", "sklearn", "dagster_mlflow", "matplotlib", "alembic"}
 

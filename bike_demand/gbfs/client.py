@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from bike_demand.download.downloader import Downloader, Limits, utc_now
+from bike_demand.download.errors import FeedError, PermanentFeedError
+from bike_demand.download.urls import public_url
 from bike_demand.gbfs import parse
 from bike_demand.gbfs.document import Document, read_document
-from bike_demand.gbfs.download import Downloader, Limits, utc_now
-from bike_demand.gbfs.errors import FeedError, InvalidFeedError, PermanentFeedError
+from bike_demand.gbfs.errors import ADVICE, InvalidFeedError
 from bike_demand.gbfs.feeds import (
     STATION_INFORMATION,
     STATION_STATUS,
@@ -25,7 +27,6 @@ from bike_demand.gbfs.feeds import (
     listed_feeds,
 )
 from bike_demand.gbfs.parse import Result, StationInformation, StationStatus, SystemInformation
-from bike_demand.gbfs.urls import public_url
 from bike_demand.gbfs.values import show
 
 MAX_CACHE_AGE: Final = timedelta(hours=1)
@@ -69,6 +70,7 @@ class GbfsClient:
         self.system = system
         self._clock = clock
         self._downloader = Downloader(
+            ADVICE,
             headers=system.headers,
             origins=system.origins,
             limits=limits,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from bike_demand.download.urls import public_url
 from bike_demand.gbfs import values
 from bike_demand.gbfs.errors import not_gbfs
-from bike_demand.gbfs.urls import public_url
 from bike_demand.gbfs.values import BadValueError, show
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)

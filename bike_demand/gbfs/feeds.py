@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
+from bike_demand.download.urls import is_http, origin, public_url
 from bike_demand.gbfs.document import Document
 from bike_demand.gbfs.errors import InvalidFeedError
-from bike_demand.gbfs.urls import is_http, origin, public_url
 from bike_demand.gbfs.values import preferred_languages
 
 STATION_STATUS: Final = "station_status"

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from bike_demand import settings
+from bike_demand.download.errors import FeedError
 from bike_demand.failures import PermanentFailure
 from bike_demand.gbfs.client import GbfsClient, fetch_all
-from bike_demand.gbfs.errors import FeedError, InvalidFeedError
+from bike_demand.gbfs.errors import InvalidFeedError
 from bike_demand.gbfs.feeds import System
 from bike_demand.gbfs.parse import Stations
 from bike_demand.history.ticks import TICK, floor

@@ -3,14 +3,10 @@ from datetime import timedelta
 
 import pytest
 
+from bike_demand.download.downloader import Limits
+from bike_demand.download.errors import FeedError, PermanentFeedError, TransientFeedError
 from bike_demand.gbfs.client import MAX_CACHE_AGE, GbfsClient, fetch_all
-from bike_demand.gbfs.download import Limits
-from bike_demand.gbfs.errors import (
-    FeedError,
-    InvalidFeedError,
-    PermanentFeedError,
-    TransientFeedError,
-)
+from bike_demand.gbfs.errors import InvalidFeedError
 from bike_demand.gbfs.feeds import System
 from bike_demand_tests.gbfs.payloads import EPOCH, NOW, envelope, fact, station, stations
 

@@ -2,7 +2,6 @@ import pytest
 
 from bike_demand.gbfs.errors import InvalidFeedError
 from bike_demand.gbfs.feeds import System, listed_feeds
-from bike_demand.gbfs.urls import origin, public_url
 from bike_demand_tests.gbfs.payloads import document, envelope
 
 URL = "https://city.example/gbfs/gbfs.json"
@@ -109,24 +108,3 @@ def test_a_system_does_not_change_with_the_dict_it_was_made_of():
     headers["X-Key"] = "b\n"
     assert system.headers["X-Key"] == "a"
     assert hash(system) == hash(System(system_id="x", url=URL))
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://h/p?key=1", "https://h/p?…"),
-        ("https://u:p@h:8/p#f", "https://h:8/p"),
-        ("https://h/p", "https://h/p"),
-        ("file:src/x.json", "file:src/x.json"),
-        ("https://[::1/", "(a URL that cannot be read)"),
-        ("https://h/\0\ud800\x1b[1m", "https://h/???[1m"),
-        ("https://h/" + "x" * 1000, "https://h/" + "x" * 290),
-    ],
-)
-def test_a_url_is_shown_without_user_query_and_fragment(url, shown):
-    assert public_url(url) == shown
-
-
-def test_an_origin_has_one_spelling():
-    assert origin("https://City.Example/x") == origin("https://city.example:443/y")
-    assert origin("http://city.example/") != origin("https://city.example/")

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bike_demand.download.downloader import Downloader, Limits
+from bike_demand.download.errors import FeedError
 from bike_demand.gbfs import parse
 from bike_demand.gbfs.document import read_document
-from bike_demand.gbfs.download import Downloader, Limits
-from bike_demand.gbfs.errors import FeedError, InvalidFeedError
+from bike_demand.gbfs.errors import ADVICE, InvalidFeedError
 from bike_demand.gbfs.feeds import listed_feeds
 from bike_demand.gbfs.frames import (
     INFORMATION_COLUMNS,
@@ -262,7 +263,7 @@ addresses = st.builds(
 def test_a_redirect_to_anything_ends_in_the_stated_error(server, address):
     target = address.replace("base", server.base)
     url = server.serve("/f", server.answer(302, location=target))
-    downloader = Downloader(limits=Limits(total_seconds=5, retries=0))
+    downloader = Downloader(ADVICE, limits=Limits(total_seconds=5, retries=0))
     with pytest.raises(FeedError) as caught:
         downloader.get(url)
     assert caught.value.feed == url

@@ -12,11 +12,15 @@ from email.utils import format_datetime
 import pytest
 import requests
 
-from bike_demand.gbfs import download
-from bike_demand.gbfs.download import Downloader, Limits
-from bike_demand.gbfs.errors import FeedError, PermanentFeedError, TransientFeedError
+from bike_demand.download.downloader import Downloader, Limits
+from bike_demand.download.errors import Advice, FeedError, PermanentFeedError, TransientFeedError
 from bike_demand_tests.gbfs.payloads import NOW
 
+ADVICE = Advice(
+    address="Correct the configured address.",
+    credentials="Check the configured headers.",
+    missing="Look up where it has moved to.",
+)
 BODY = b'{"data": {}}'
 QUICK = Limits(connect_seconds=2, read_seconds=2, total_seconds=5, max_body_bytes=2**20)
 HEADERS = {"X-Api-Key": "s3cret"}
@@ -48,7 +52,7 @@ def downloader(waits):
 
 def make(waits, limits=QUICK, *, jitter=1.0, **options):
     return Downloader(
-        limits=limits, clock=waits.clock, sleep=waits, jitter=lambda: jitter, **options
+        ADVICE, limits=limits, clock=waits.clock, sleep=waits, jitter=lambda: jitter, **options
     )
 
 
@@ -76,7 +80,7 @@ def test_the_user_agent_names_the_project(server, downloader):
     downloader.get(server.serve("/f", BODY))
     agent = server.seen["/f"][0]["user-agent"]
     assert agent.startswith("bike_demand/")
-    assert "GBFS client" in agent
+    assert "bike-share" in agent
 
 
 @pytest.mark.parametrize(
@@ -412,9 +416,9 @@ def test_a_server_without_tls_at_an_https_address_is_passing(server, downloader)
         (OSError("s3cret"), TransientFeedError, "ConnectionError"),
     ],
 )
-def test_what_a_test_cannot_bring_about_is_told_by_its_cause(cause, kind, problem):
+def test_what_a_test_cannot_bring_about_is_told_by_its_cause(downloader, cause, kind, problem):
     wrapped = requests.ConnectionError("s3cret", cause)
-    error = download._translate("https://city.example/f?key=s3cret", wrapped)
+    error = downloader._translate("https://city.example/f?key=s3cret", wrapped)
     assert type(error) is kind
     assert problem in error.problem
     assert "s3cret" not in str(error)
@@ -469,3 +473,8 @@ def test_an_error_keeps_its_fields_when_it_is_copied():
     for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301
         assert (str(twin), twin.http_status, twin.retry_after) == (str(error), 503, 7)
     assert isinstance(error, FeedError)
+
+
+def test_the_beginning_of_a_refusal_is_kept_for_who_can_read_it(server, downloader):
+    url = server.serve("/f", server.answer(400, b'{"reason": "no such place"}'))
+    assert failure(downloader, url, PermanentFeedError).answer == b'{"reason": "no such place"}'

@@ -19,9 +19,14 @@ from urllib.parse import urljoin
 import requests
 import urllib3
 
-from bike_demand.gbfs.deadline import Deadline, WatchedAdapter
-from bike_demand.gbfs.errors import CHECK_URL, FeedError, PermanentFeedError, TransientFeedError
-from bike_demand.gbfs.urls import is_http, origin, public_url
+from bike_demand.download.deadline import Deadline, WatchedAdapter
+from bike_demand.download.errors import (
+    Advice,
+    FeedError,
+    PermanentFeedError,
+    TransientFeedError,
+)
+from bike_demand.download.urls import is_http, origin, public_url
 
 TRANSIENT_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
 REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
@@ -68,7 +73,7 @@ def user_agent() -> str:
         version = metadata.version("bike-demand")
     except metadata.PackageNotFoundError:
         version = "unknown"
-    return f"bike_demand/{version} (GBFS client; forecasts of bike-share availability)"
+    return f"bike_demand/{version} (forecasts of bike-share availability)"
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,13 @@ class _Remembered:
 
 
 class Downloader:
-    """Downloads feeds of one system. Safe to share between threads.
+    """Downloads feeds of one source. Safe to share between threads.
 
     Each attempt has a connection of its own: polls are minutes apart, longer than a server keeps
     one open.
 
     Args:
+        advice: What people can do about a failure.
         headers: Headers for requests to `origins`, and to no other. Values are secrets.
         origins: Origins (`urls.origin`) that may see `headers`.
         limits: What one download may take.
@@ -113,6 +119,7 @@ class Downloader:
 
     def __init__(
         self,
+        advice: Advice,
         *,
         headers: Mapping[str, str] | None = None,
         origins: frozenset[str] = frozenset(),
@@ -121,6 +128,7 @@ class Downloader:
         sleep: Callable[[float], object] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        self._advice = advice
         self._headers = dict(headers or {})
         self._origins = origins
         self._limits = limits or Limits()
@@ -177,7 +185,7 @@ class Downloader:
             except FeedError as error:
                 failure = error
             except _NETWORK_ERRORS as error:
-                failure = _translate(url, error)
+                failure = self._translate(url, error)
             else:
                 if not deadline.expired:
                     return download
@@ -198,18 +206,18 @@ class Downloader:
         for _ in range(self._limits.max_redirects + 1):
             if not is_http(target):
                 what = "it is" if target == url else f"it redirects to {public_url(target)},"
-                raise _unusable(url, f"{what} no http or https URL")
+                raise self._unusable(url, f"{what} no http or https URL")
             with self._request(session, target, self._remembered.get(url)) as response:
                 if response.status_code not in REDIRECT_STATUSES:
                     return self._accept(response, url, target, fetched_at)
                 location = response.headers.get("Location")
             if not location:
-                raise _unusable(url, "it redirects without saying where to")
+                raise self._unusable(url, "it redirects without saying where to")
             target = _join(target, location)
             if target in seen:
-                raise _unusable(url, f"it redirects in a loop, to {public_url(target)} again")
+                raise self._unusable(url, f"it redirects in a loop, to {public_url(target)} again")
             seen.add(target)
-        raise _unusable(url, f"it redirects more than {self._limits.max_redirects} times")
+        raise self._unusable(url, f"it redirects more than {self._limits.max_redirects} times")
 
     def _request(
         self, session: requests.Session, url: str, remembered: _Remembered | None
@@ -261,13 +269,17 @@ class Downloader:
     def _read_body(self, response: requests.Response, url: str) -> bytes:
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise _unusable(url, f"it answers in the encoding {encoding!r}, which we did not offer")
+            raise self._unusable(
+                url, f"it answers in the encoding {encoding!r}, which we did not offer"
+            )
         cap = self._limits.max_body_bytes
         body = bytearray()
         for chunk in response.iter_content(_CHUNK_BYTES):
             body += chunk
             if len(body) > cap:
-                raise _unusable(url, f"the answer is larger than {cap / 2**20:g} MiB, unpacked")
+                raise self._unusable(
+                    url, f"the answer is larger than {cap / 2**20:g} MiB, unpacked"
+                )
         return bytes(body)
 
     def _status_error(self, response: requests.Response, url: str, target: str) -> FeedError:
@@ -282,20 +294,55 @@ class Downloader:
                 said = f"{said} and asks to wait {pause:.0f} seconds"
             return TransientFeedError(feed, said, _PATIENCE, http_status=status, retry_after=pause)
         if status in {401, 403}:
-            remedy = "Check the headers (API key) configured for this system."
+            remedy = self._advice.credentials
             if self._headers and origin(target) not in self._origins:
                 remedy += (
                     " They were not sent to this host, as the configuration does not name it: "
                     "if it may have them, configure this feed's URL directly."
                 )
         elif status in {404, 410}:
-            remedy = (
-                "The feed has moved or ended. Look up the system's current gbfs.json, for example "
-                "in MobilityData's list of systems, and correct the configured URL."
-            )
+            remedy = self._advice.missing
         else:
             remedy = "Open the URL in a browser; if it fails there too, tell the operator."
-        return PermanentFeedError(feed, said, remedy, http_status=status)
+        return PermanentFeedError(
+            feed, said, remedy, http_status=status, answer=_beginning(response)
+        )
+
+    def _unusable(self, url: str, problem: str) -> PermanentFeedError:
+        return PermanentFeedError(public_url(url), problem, self._advice.address)
+
+    def _translate(self, url: str, error: Exception) -> FeedError:
+        """An error of the network as ours, without its message: that may hold secrets."""
+        causes = list(_causes(error))
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            return PermanentFeedError(
+                public_url(url),
+                "the server's certificate could not be verified",
+                "Open the URL in a browser: if the certificate is wrong there too, tell the "
+                "operator. Behind an inspecting proxy, point REQUESTS_CA_BUNDLE at its "
+                "certificate.",
+            )
+        if any(isinstance(cause, requests.exceptions.ContentDecodingError) for cause in causes):
+            return self._unusable(url, "the answer is compressed wrongly and cannot be unpacked")
+        if isinstance(error, ValueError) or any(
+            isinstance(cause, urllib3.exceptions.LocationParseError) for cause in causes
+        ):
+            return self._unusable(url, "its address cannot be used")
+        if any(isinstance(cause, requests.exceptions.ConnectTimeout) for cause in causes):
+            problem = "no connection could be made in time"
+        elif any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
+            problem = "the connection stalled"
+        elif any(isinstance(cause, socket.gaierror) for cause in causes):
+            problem = "its host name could not be resolved"
+        elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+            problem = "the connection was refused"
+        elif any(isinstance(cause, ssl.SSLError) for cause in causes):
+            problem = "the encrypted connection failed"
+        elif any(isinstance(cause, urllib3.exceptions.IncompleteRead) for cause in causes):
+            problem = "the connection broke off before the answer was complete"
+        else:
+            problem = f"the connection failed ({type(error).__name__})"
+        return TransientFeedError(public_url(url), problem, _PATIENCE)
 
 
 # A `ValueError` is how addresses fail that only look like one; servers hand those out too.
@@ -312,41 +359,12 @@ _PATIENCE = (
 )
 
 
-def _unusable(url: str, problem: str) -> PermanentFeedError:
-    return PermanentFeedError(public_url(url), problem, CHECK_URL)
-
-
-def _translate(url: str, error: Exception) -> FeedError:
-    """An error of the network as ours, without the original's message: that may hold secrets."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return PermanentFeedError(
-            public_url(url),
-            "the server's certificate could not be verified",
-            "Open the URL in a browser: if the certificate is wrong there too, tell the operator. "
-            "Behind an inspecting proxy, point REQUESTS_CA_BUNDLE at its certificate.",
-        )
-    if any(isinstance(cause, requests.exceptions.ContentDecodingError) for cause in causes):
-        return _unusable(url, "the answer is compressed wrongly and cannot be unpacked")
-    if isinstance(error, ValueError) or any(
-        isinstance(cause, urllib3.exceptions.LocationParseError) for cause in causes
-    ):
-        return _unusable(url, "its address cannot be used")
-    if any(isinstance(cause, requests.exceptions.ConnectTimeout) for cause in causes):
-        problem = "no connection could be made in time"
-    elif any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
-        problem = "the connection stalled"
-    elif any(isinstance(cause, socket.gaierror) for cause in causes):
-        problem = "its host name could not be resolved"
-    elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        problem = "the connection was refused"
-    elif any(isinstance(cause, ssl.SSLError) for cause in causes):
-        problem = "the encrypted connection failed"
-    elif any(isinstance(cause, urllib3.exceptions.IncompleteRead) for cause in causes):
-        problem = "the connection broke off before the answer was complete"
-    else:
-        problem = f"the connection failed ({type(error).__name__})"
-    return TransientFeedError(public_url(url), problem, _PATIENCE)
+def _beginning(response: requests.Response) -> bytes:
+    """The first bytes of a refusal, which may explain it; none if they do not come."""
+    try:
+        return next(response.iter_content(_CHUNK_BYTES), b"")[:_CHUNK_BYTES]
+    except _NETWORK_ERRORS:
+        return b""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,5 @@
+"""Feeds are served on loopback here."""
+
+from bike_demand_tests.feed_server import no_proxy, server
+
+__all__ = ["no_proxy", "server"]
