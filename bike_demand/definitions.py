@@ -6,9 +6,11 @@ from typing import Any
 import dagster as dg
 
 from bike_demand import defs as wiring
-from bike_demand.defs.ingestion.stations import stations_job
+from bike_demand.defs.ingestion.stations import stations_job, stations_schedule
+from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
 from bike_demand.resources import PostgresIOManager
 from bike_demand.resources.live_feed import LiveStationFeed
+from bike_demand.resources.weather_feed import WeatherFeed
 
 
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -19,10 +21,12 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
     """
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(wiring),
-        jobs=[stations_job],
+        jobs=[stations_job, weather_job],
+        schedules=[stations_schedule, weather_schedule],
         resources={
             "io_manager": PostgresIOManager(),
             "station_feed": LiveStationFeed(),
+            "weather_feed": WeatherFeed(),
             **(resource_overrides or {}),
         },
         executor=dg.in_process_executor,

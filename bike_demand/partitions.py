@@ -13,6 +13,9 @@ from bike_demand.settings import Settings
 TICK_KEY_FORMAT = "%Y-%m-%d-%H:%M"
 """How a tick is written as a partition's key, UTC."""
 
+HALF_HOUR = timedelta(minutes=30)
+"""How long a partition of the weather is."""
+
 
 def quarter_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
     """One partition per tick that has begun."""
@@ -23,6 +26,14 @@ def quarter_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefi
         cron_schedule="*/15 * * * *",
         fmt=TICK_KEY_FORMAT,
         end_offset=1,  # a snapshot taken at 12:15:04 is partition 12:15
+    )
+
+
+def half_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
+    """One partition per half hour that has begun."""
+    start, end = _bounds(settings)
+    return dg.TimeWindowPartitionsDefinition(
+        start=start, end=end, cron_schedule="*/30 * * * *", fmt=TICK_KEY_FORMAT, end_offset=1
     )
 
 

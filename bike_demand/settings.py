@@ -6,11 +6,12 @@ directory), which wins over the default. Nothing here connects to anything.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -23,6 +24,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -63,6 +65,12 @@ def _postgres_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _api_key(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9]{8,128}", secret.get_secret_value().strip()):
+        raise ValueError("must be a key as OpenWeatherMap gives them, of letters and digits")
+    return secret
+
+
 def _web_address(url: str) -> str:
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise ValueError("must be an http:// or https:// address")
@@ -95,11 +103,28 @@ class System(BaseModel):
     language: str | None = None
     """Preferred language of station names (BCP 47)."""
 
+    lat: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Latitude its weather is asked for [WGS 84 degrees]; else the middle of its stations."""
+
+    lon: Annotated[float, Field(ge=-180, le=180)] | None = None
+    """Longitude, likewise."""
+
+    weather_url: WebAddress | None = None
+    """An Open-Meteo API to ask for its weather, instead of the source that the others have."""
+
+    @model_validator(mode="after")
+    def _whole_place(self) -> Self:
+        if (self.lat is None) != (self.lon is None):
+            raise ValueError("a place has lat and lon, or neither")
+        return self
+
 
 CITI_BIKE = System(
     system_id="citibike_nyc",
     timezone="America/New_York",
     url="https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json",
+    lat=40.74,
+    lon=-73.97,
 )
 
 
@@ -127,6 +152,14 @@ class Settings(BaseSettings):
 
     systems: Annotated[tuple[System, ...], Field(min_length=1)] = (CITI_BIKE,)
     """The systems to follow, where it is not the one of `gbfs_url`."""
+
+    openweather_api_key: Annotated[SecretStr, AfterValidator(_api_key)] | None = Field(
+        default=None, validation_alias="OPENWEATHER_API_KEY"
+    )
+    """Asks OpenWeatherMap for the weather, instead of Open-Meteo. A secret."""
+
+    schedules: Literal["running", "stopped"] = "stopped"
+    """What schedules do until somebody switches them in Dagster."""
 
     @model_validator(mode="before")
     @classmethod
@@ -220,12 +253,12 @@ def origins(settings: Settings) -> Mapping[str, Origin]:
     environment = EnvSettingsSource(Settings)()
     file = TomlConfigSettingsSource(Settings, settings.home / FILE_NAME)()
 
-    def origin(name: str) -> Origin:
-        if name in environment:
+    def origin(name: str, field: FieldInfo) -> Origin:
+        if {name, field.validation_alias} & environment.keys():
             return Origin.ENVIRONMENT
         return Origin.FILE if name in file else Origin.DEFAULT
 
-    return {name: origin(name) for name in Settings.model_fields}
+    return {name: origin(name, field) for name, field in Settings.model_fields.items()}
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:

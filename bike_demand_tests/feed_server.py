@@ -3,19 +3,24 @@
 import threading
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
 
 import pytest
 
 
 class FeedServer:
-    """Serves what a test put at a path; a list is served one by one, its last item for ever."""
+    """Serves what a test put at a path; a list is served one by one, its last item for ever.
+
+    By path, `seen` has the headers of each request and `asked` its query.
+    """
 
     def __init__(self):
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                path = self.path.partition("?")[0]
+                path, _, query = self.path.partition("?")
+                outer.asked[path].append(dict(parse_qsl(query)))
                 outer.seen[path].append(
                     {name.lower(): value for name, value in self.headers.items()}
                 )
@@ -34,6 +39,7 @@ class FeedServer:
 
         self.answers = {}
         self.seen = defaultdict(list)
+        self.asked = defaultdict(list)
         self.stopping = threading.Event()
         self._server = Server(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]

@@ -26,11 +26,14 @@ FORBIDDEN = {
 # From the top floor down; a part imports only from floors below its own.
 FLOORS = [
     {"cli"},
-    {"demonstration", "import_history"},
+    {"demonstration", "development"},
+    {"present"},
+    {"import_history"},
     {"definitions"},
     {"defs"},
-    {"instance", "partitions", "resources"},
-    {"history"},
+    {"automation", "instance", "resources"},
+    {"partitions"},
+    {"demo_city", "demo_picture", "history"},
     {"gbfs", "weather"},
     {"download", "failures", "forecasting", "settings", "simulation", "storage"},
 ]

@@ -77,6 +77,28 @@ def test_a_url_of_another_database_is_refused_without_repeating_it(monkeypatch):
     assert "hidden-word" not in str(failure.value)
 
 
+@pytest.mark.parametrize("key", ["short", "with&ampersand=1", "ümläute-und-mehr"])
+def test_a_key_of_openweathermap_that_can_be_none_is_refused_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("OPENWEATHER_API_KEY", key)
+    with pytest.raises(settings.InvalidSettingsError, match="OPENWEATHER_API_KEY") as error:
+        settings.load()
+    assert key not in str(error.value)
+
+
+def test_a_key_of_openweathermap_comes_from_the_environment_under_its_usual_name(monkeypatch):
+    monkeypatch.setenv("OPENWEATHER_API_KEY", "0123456789abcdef")
+    loaded = settings.load()
+    assert loaded.openweather_api_key.get_secret_value() == "0123456789abcdef"
+    assert "0123" not in str(loaded)
+    assert settings.origins(loaded)["openweather_api_key"] is Origin.ENVIRONMENT
+
+
+def test_a_place_has_both_coordinates(home):
+    write_file(home, '[[systems]]\nsystem_id = "nyc"\nlat = 40.0\n')
+    with pytest.raises(settings.InvalidSettingsError, match="lat and lon, or neither"):
+        settings.load(home)
+
+
 def test_a_secret_is_shown_neither_by_the_settings_nor_to_people(monkeypatch):
     monkeypatch.setenv("BIKE_DEMAND_POSTGRES_URL", "postgresql://me:hidden-word@host/db")
     loaded = settings.load()

@@ -26,6 +26,7 @@ from bike_demand.download.errors import (
     PermanentFeedError,
     TransientFeedError,
 )
+from bike_demand.download.logs import hidden_query
 from bike_demand.download.urls import is_http, origin, public_url
 
 TRANSIENT_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
@@ -177,7 +178,11 @@ class Downloader:
         fetched_at = self._clock()
         limits = self._limits
         failure: FeedError
-        with Deadline(limits.total_seconds) as deadline, requests.Session() as session:
+        with (
+            Deadline(limits.total_seconds) as deadline,
+            hidden_query(url),
+            requests.Session() as session,
+        ):
             session.mount("http://", WatchedAdapter())
             session.mount("https://", WatchedAdapter())
             try:

@@ -7,13 +7,14 @@ about a failed system belong to callers.
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from bike_demand.download.downloader import Downloader, Limits, utc_now
 from bike_demand.download.errors import FeedError, PermanentFeedError
+from bike_demand.download.together import ask_all
 from bike_demand.download.urls import public_url
 from bike_demand.gbfs import parse
 from bike_demand.gbfs.document import Document, read_document
@@ -207,14 +208,13 @@ class GbfsClient:
 
 
 def fetch_all(
-    clients: Iterable[GbfsClient], fetch: Callable[[GbfsClient], T], *, max_workers: int = 8
+    clients: Iterable[GbfsClient], fetch: Callable[[GbfsClient], T]
 ) -> dict[str, T | FeedError]:
     """Asks several systems at once; one that fails neither stops nor hides behind the others.
 
     Args:
         clients: One per system.
         fetch: What to ask, for example `GbfsClient.station_status`.
-        max_workers: How many at a time.
 
     Returns:
         For each `system_id`, in the clients' order, what it answered or why it did not.
@@ -226,17 +226,7 @@ def fetch_all(
     ids = [client.system.system_id for client in asked]
     if len(set(ids)) < len(ids):
         raise ValueError(f"two systems share an id: {ids}")
-    if not asked:
-        return {}
-
-    def ask(client: GbfsClient) -> T | FeedError:
-        try:
-            return fetch(client)
-        except FeedError as error:
-            return error
-
-    with ThreadPoolExecutor(min(max_workers, len(asked)), "gbfs") as pool:
-        return dict(zip(ids, pool.map(ask, asked), strict=True))
+    return ask_all({client.system.system_id: partial(fetch, client) for client in asked})
 
 
 def _until(document: Document) -> datetime:

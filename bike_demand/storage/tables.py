@@ -25,6 +25,10 @@ def _count(name: str, what: str, *, nullable: bool = True) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=nullable, comment=f"{what} [count]")
 
 
+def _measure(name: str, what: str) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, comment=f"{what}; null where the source does not say")
+
+
 def _not_negative(*columns: str) -> list[sa.CheckConstraint]:
     return [sa.CheckConstraint(f"{name} >= 0", name=f"{name}_not_negative") for name in columns]
 
@@ -108,6 +112,45 @@ REJECTED_RECORD = declare_table(
     time="window_start",
     scope=("system_id", "source"),
     comment="Records that a feed sent and the warehouse refused",
+    metadata=METADATA,
+)
+
+WEATHER = declare_table(
+    "weather",
+    _system_id(),
+    sa.Column(
+        "issued_at",
+        INSTANT,
+        primary_key=True,
+        comment="From when on it was known [UTC]; of a reanalysis valid_at, for want of it",
+    ),
+    sa.Column("valid_at", INSTANT, primary_key=True, comment="The time it speaks of [UTC]"),
+    sa.Column(
+        "kind",
+        sa.Text,
+        primary_key=True,
+        comment="observation, forecast, or reanalysis: made later, never known at the time",
+    ),
+    sa.Column("fetched_at", INSTANT, nullable=False, comment="When we asked [UTC]"),
+    sa.Column("source", sa.Text, nullable=False, comment="open-meteo or openweathermap"),
+    _measure("temperature", "Temperature at 2 m [°C]"),
+    _measure("apparent_temperature", "Temperature as it feels [°C]"),
+    _measure("relative_humidity", "Relative humidity at 2 m [%]"),
+    _measure("wind_speed", "Wind at 10 m [m/s]"),
+    _measure("wind_gusts", "Gusts at 10 m [m/s]"),
+    _measure("precipitation", "Rain and snow, as water [mm/h]"),
+    _measure("rain", "Rain and showers [mm/h]"),
+    _measure("snowfall", "Snow, as water [mm/h]"),
+    _measure("precipitation_probability", "Chance of rain or snow, in a forecast [%]"),
+    _measure("cloud_cover", "Sky covered [%]"),
+    _measure("pressure", "Air pressure at sea level [hPa]"),
+    _measure("visibility", "How far one sees [m]"),
+    sa.Column("weather_code", sa.SmallInteger, comment="WMO code table 4677 [0-99]"),
+    sa.Column("weather_text", sa.Text, comment="The code in words"),
+    sa.CheckConstraint("kind IN ('observation', 'forecast', 'reanalysis')", name="kind_known"),
+    time="issued_at",
+    scope=("system_id", "kind"),
+    comment="Weather where a system is: observed, forecast as issued, or reanalysed later",
     metadata=METADATA,
 )
 

@@ -18,7 +18,7 @@ from bike_demand.storage.tables import (
     STATION_INFORMATION,
     STATION_STATUS,
 )
-from bike_demand_tests.gbfs.conftest import FeedServer
+from bike_demand_tests.feed_server import FeedServer
 
 NOON = datetime(2026, 3, 1, 12, 0, 4, tzinfo=UTC)
 TICK = "2026-03-01-12:00"

@@ -1,4 +1,4 @@
-"""The assets `station_status` and `station_information`, and the job that fetches both.
+"""The assets `station_status` and `station_information`, the job that fetches both, its schedule.
 
 They do not depend on each other: a dead information feed must not cost a snapshot.
 """
@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from bike_demand import settings
+from bike_demand.automation import RETRIES, present_partition
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting.snapshot import fill_chart, summarize
 from bike_demand.history.ticks import TICK
@@ -26,16 +27,12 @@ from bike_demand.storage.tables import (
 )
 from bike_demand.storage.windows import Window
 
+PARTITIONS = quarter_hourly_partitions(settings.load())
 ANSWERED = "every_system_answered"
-
-# For the database: the feeds' client has its own retries, and a failure of its is permanent.
-RETRIES = dg.RetryPolicy(
-    max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-)
 
 
 @dg.asset(
-    partitions_def=quarter_hourly_partitions(settings.load()),
+    partitions_def=PARTITIONS,
     backfill_policy=dg.BackfillPolicy.multi_run(96),
     check_specs=[
         dg.AssetCheckSpec(
@@ -106,10 +103,11 @@ def station_information(  # type: ignore[no-untyped-def]  # noqa: ANN201
 
 
 stations_job = dg.define_asset_job(
-    "stations",
+    "stations_job",
     selection=dg.AssetSelection.assets(STATION_STATUS.name, STATION_INFORMATION.name),
     description="What every station has at the current tick, and the facts of all stations.",
 )
+stations_schedule = present_partition(stations_job.name, PARTITIONS, settings.load())
 
 
 def _result(

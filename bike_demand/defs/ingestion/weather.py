@@ -1,0 +1,90 @@
+"""The asset `weather`, its job and its schedule."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from bike_demand import settings
+from bike_demand.automation import RETRIES, present_partition
+from bike_demand.failures import PermanentFailure
+from bike_demand.partitions import half_hourly_partitions
+from bike_demand.resources import Rows, read_metadata, table_metadata
+from bike_demand.resources.weather_feed import WeatherFeed
+from bike_demand.storage.tables import STATION_INFORMATION, WEATHER
+from bike_demand.storage.windows import Window
+from bike_demand.weather.report import Place
+
+PARTITIONS = half_hourly_partitions(settings.load())
+TOLD = "every_system_told"
+
+
+@dg.asset(
+    partitions_def=PARTITIONS,
+    backfill_policy=dg.BackfillPolicy.multi_run(48),
+    ins={
+        "stations": dg.AssetIn(
+            STATION_INFORMATION.name,
+            metadata=read_metadata(columns=["system_id", "lat", "lon", "is_active"]),
+        )
+    },
+    check_specs=[
+        dg.AssetCheckSpec(
+            TOLD, asset=WEATHER.name, description="The weather of each system was told."
+        )
+    ],
+    retry_policy=RETRIES,
+    metadata=table_metadata(WEATHER),
+    group_name="ingestion",
+    kinds={"python", "postgres"},
+    code_version="1",
+)
+def weather(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
+    context: dg.AssetExecutionContext, stations: pd.DataFrame, weather_feed: WeatherFeed
+):
+    """The weather where each system is: observed, and forecast for the next 48 hours.
+
+    The present half hour is asked of the source of weather, and stored with when that was, so
+    that a forecast can be made from what was known. A past one is filled from Open-Meteo's archive
+    as `reanalysis`, beside what was stored at the time. Without an answer there is no row: nothing
+    is invented, and nothing downstream waits.
+    """
+    span = context.partition_time_window
+    reading = weather_feed.read(Window(span.start, span.end), middles(stations))
+    failures = "\n".join(f"{system}: {why}" for system, why in reading.failures.items())
+    if not reading.answered:
+        raise PermanentFailure(f"No system's weather was told; what is stored stays.\n{failures}")
+    covers = {"system_id": reading.answered, "kind": reading.kinds}
+    return dg.MaterializeResult[Any](
+        value=Rows(reading.rows, covers),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=TOLD,
+                passed=not failures,
+                severity=dg.AssetCheckSeverity.WARN,  # forecasts are made without it
+                metadata={"answered": len(reading.answered), "failures": failures or "none"},
+            )
+        ],
+    )
+
+
+def middles(stations: pd.DataFrame) -> dict[str, Place]:
+    """The middle of each system: the median of its active stations' places.
+
+    Args:
+        stations: Rows of `station_information`.
+    """
+    placed = stations[stations["is_active"]].dropna(subset=["lat", "lon"])
+    middle = placed.groupby("system_id")[["lat", "lon"]].median()
+    return {
+        str(system_id): Place(lat=lat, lon=lon)
+        for system_id, lat, lon in zip(middle.index, middle["lat"], middle["lon"], strict=True)
+    }
+
+
+weather_job = dg.define_asset_job(
+    "weather_job",
+    selection=dg.AssetSelection.assets(WEATHER.name),
+    description="The weather of every system: now, and the next 48 hours as forecast.",
+)
+weather_schedule = present_partition(weather_job.name, PARTITIONS, settings.load())

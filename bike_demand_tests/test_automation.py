@@ -1,0 +1,72 @@
+"""Schedules ask for the present partition, once, and for no other."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from bike_demand import settings
+from bike_demand.automation import present_partition
+from bike_demand.definitions import defs
+from bike_demand.defs.ingestion.stations import stations_job
+from bike_demand.defs.ingestion.weather import weather_job
+from bike_demand.partitions import half_hourly_partitions, quarter_hourly_partitions
+
+TICK = datetime(2026, 3, 1, 12, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def configured(tmp_path):
+    return settings.load(tmp_path)
+
+
+@pytest.fixture
+def evaluate(configured):
+    """What the schedule of the stations asks for at a tick, looked at some time after it."""
+
+    def run(tick, late=timedelta(0), **changes):
+        changed = configured.model_copy(update=changes)
+        partitions = quarter_hourly_partitions(changed)
+        schedule = present_partition(
+            stations_job.name, partitions, changed, now=lambda: tick + late
+        )
+        context = dg.build_schedule_context(
+            scheduled_execution_time=tick, repository_def=defs.get_repository_def()
+        )
+        return schedule.evaluate_tick(context)
+
+    return run
+
+
+@pytest.mark.parametrize("late", [timedelta(seconds=1), timedelta(minutes=14, seconds=59)])
+def test_a_tick_asks_for_its_own_partition_under_a_key_of_its_own(evaluate, late):
+    [request] = evaluate(TICK, late).run_requests
+    assert request.partition_key == request.run_key == "2026-03-01-12:15"
+
+
+def test_a_tick_that_the_scheduler_comes_to_when_it_is_over_is_skipped_and_says_why(evaluate):
+    tick = evaluate(TICK, timedelta(minutes=15))
+    assert not tick.run_requests
+    assert "2026-03-01-12:15 is over" in tick.skip_message
+
+
+def test_a_tick_after_the_last_partition_is_skipped(evaluate):
+    tick = evaluate(TICK, last_partition=date(2026, 2, 28))
+    assert "outside first_partition and last_partition" in tick.skip_message
+
+
+def test_schedules_start_as_the_settings_say(configured):
+    partitions = half_hourly_partitions(configured)
+    for word in ("stopped", "running"):
+        changed = configured.model_copy(update={"schedules": word})
+        schedule = present_partition(weather_job.name, partitions, changed)
+        assert schedule.default_status.value == word.upper()
+
+
+def test_schedules_of_the_project_are_stopped_until_somebody_starts_them():
+    schedules = defs.get_repository_def().schedule_defs
+    assert {schedule.name: schedule.cron_schedule for schedule in schedules} == {
+        "stations_job_schedule": "*/15 * * * *",
+        "weather_job_schedule": "*/30 * * * *",
+    }
+    assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}

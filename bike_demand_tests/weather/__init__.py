@@ -1,0 +1,1 @@
+"""Tests of the weather clients: parsers on made and recorded answers, HTTP on loopback."""
