@@ -5,8 +5,7 @@ is imported when the command runs, so that `--help` answers at once.
 """
 
 import os
-import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +58,24 @@ class _Duration(click.ParamType[timedelta]):
         return timedelta(**{unit: int(value[:-1])})
 
 
+class _Moment(click.ParamType[datetime]):
+    """A time with its offset from UTC."""
+
+    name = "time"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read `2026-05-01T12:00Z`."""
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"{value!r} is not a time such as 2026-05-01T12:00Z", param, ctx)
+        return moment
+
+
 @click.group(cls=_ReadableErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bike-demand")
 @click.option(
@@ -90,7 +107,7 @@ def show_settings() -> None:
 
 @main.command()
 def demo() -> None:
-    """Materialise a first asset in the database that comes with it, and read it back."""
+    """Bring in a simulated city, past and present, and show what is stored."""
     from bike_demand import demonstration
 
     demonstration.run()
@@ -105,12 +122,13 @@ def demo() -> None:
     help="Port of the web page.",
 )
 def dev(port: int) -> None:
-    """Open Dagster: its web page, daemon and code, on this machine. Ctrl-C ends it."""
-    home = settings.load().home
-    click.echo(f"Dagster opens at http://127.0.0.1:{port} (data in {home}; Ctrl-C ends it).")
-    sys.stdout.flush()
-    arguments = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(sys.executable, arguments)  # noqa: S606  # our own interpreter, no shell
+    """Open Dagster: its web page, daemon and code, on this machine. Ctrl-C ends it.
+
+    Where no feed is configured, it follows a simulated city.
+    """
+    from bike_demand import development
+
+    development.run(port)
 
 
 @main.command("import-history")
@@ -165,3 +183,114 @@ def down() -> None:
     home = settings.resolve_home()
     stopped = embedded.stop(home / "postgres")
     click.echo("Postgres is stopped." if stopped else f"No Postgres runs in {home}.")
+
+
+@main.command()
+@click.option(
+    "--stations",
+    type=click.IntRange(2, 1_000_000),
+    default=300,
+    show_default=True,
+    help="How many it has.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Tells cities of one size apart.",
+)
+@click.option(
+    "--timezone",
+    metavar="TZ",
+    default="Europe/Lisbon",
+    show_default=True,
+    help="Clock its riders live by.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="Where it answers; 0 for any that is free.",
+)
+@click.option(
+    "--gbfs-version",
+    type=click.Choice(["2.3", "3.0"]),
+    default="2.3",
+    show_default=True,
+    help="What it speaks.",
+)
+@click.option("--at", type=_Moment(), help="Its time at first, as 2026-05-01T12:00Z [now].")
+@click.option(
+    "--clock-factor",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How much faster its time passes.",
+)
+@click.option(
+    "--history",
+    metavar="DAYS",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    show_default=True,
+    help="Whole days it has lived before today; 0: since this hour.",
+)
+@click.option(
+    "--start",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="First day of its life, UTC, instead of --history: one start is one past.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write its past to this Parquet file, as `import-history` takes it, and serve nothing.",
+)
+@click.option(
+    "--misbehave",
+    metavar="HOW",
+    multiple=True,
+    help="slow=SECONDS, errors=SHARE, frozen, malformed=SHARE or wrong-ids; may be repeated.",
+)
+@click.option("--parent", metavar="PID", type=int, help="End when this process does.")
+def simulate(  # noqa: PLR0913  # one for each option
+    *,
+    stations: int,
+    seed: int,
+    timezone: str,
+    port: int,
+    gbfs_version: str,
+    at: datetime | None,
+    clock_factor: float,
+    history: int,
+    start: datetime | None,
+    out: Path | None,
+    misbehave: tuple[str, ...],
+    parent: int | None,
+) -> None:
+    """Serve a simulated city: its GBFS feeds and its weather, on this machine only.
+
+    How it lives and what it serves: docs/simulated-city.md.
+    """
+    from bike_demand.simulation import serve as work
+    from bike_demand.simulation.city import City
+    from bike_demand.simulation.clock import Clock
+    from bike_demand.simulation.feeds import Version
+    from bike_demand.simulation.misbehaviour import from_words
+    from bike_demand.simulation.server import CityServer
+
+    version = Version(gbfs_version)
+    clock = Clock(at, clock_factor)
+    first = None if start is None else start.date()
+    try:
+        plan = work.make_plan(clock(), first, history, stations, seed, timezone)
+        wrong = from_words(misbehave)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if out is not None:
+        work.write_history(plan, clock(), out, version)
+        return
+    city = City(plan)
+    server = CityServer(city, clock, version=version, port=port, wrong=wrong)
+    work.serve(server, plan, version, parent)

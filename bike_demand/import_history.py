@@ -323,7 +323,7 @@ def _store_facts(
     if len(newer):
         added = facts[~facts["station_id"].isin(newer["station_id"])].assign(is_active=False)
         stay = known[~known["station_id"].isin(added["station_id"])]
-        facts = pd.concat([stay, added], ignore_index=True)
+        facts = pd.concat([stay, added], ignore_index=True) if len(added) else stay
     receipt = replace(warehouse, STATION_INFORMATION, None, Rows(facts, scope))
     instance.report_runless_asset_event(
         dg.AssetMaterialization(

@@ -18,9 +18,16 @@ from dagster import DagsterRunStatus
 from bike_demand import import_history, settings
 from bike_demand.cli import main
 from bike_demand.definitions import build_definitions
+from bike_demand.defs.ingestion.stations import station_status
 from bike_demand.history.errors import RecordingError
 from bike_demand.instance import open_instance
+from bike_demand.resources import PostgresIOManager
+from bike_demand.resources.live_feed import LiveStationFeed
 from bike_demand.resources.recorded_feed import RecordedStationFeed
+from bike_demand.simulation.city import City
+from bike_demand.simulation.plan import Plan
+from bike_demand.simulation.recording import write_recording
+from bike_demand.simulation.server import CityServer
 from bike_demand.storage import databases
 from bike_demand.storage.read import read
 from bike_demand.storage.tables import FEED_POLL, STATION_INFORMATION, STATION_STATUS
@@ -352,3 +359,46 @@ def test_killed_three_times_and_resumed_it_stores_what_one_go_stores(
     assert {status for _, status in ended} <= {SUCCESS, DagsterRunStatus.FAILURE}
     succeeded = [day for day, status in ended if status is SUCCESS]
     assert succeeded == [f"2026-02-0{day}" for day in range(3, 6)]  # none of them twice
+
+
+# A city that was recorded and is followed
+
+
+class FollowedFeed(LiveStationFeed):
+    """A live feed at the time when the recording was made."""
+
+    at: str
+
+    def now(self):
+        return datetime.fromisoformat(self.at)
+
+
+def test_a_tick_is_the_same_rows_whether_it_was_recorded_or_fetched(
+    home, database, warehouse, postgres_url, tmp_path
+):
+    plan = Plan(start=NOON.replace(hour=0), stations=40, timezone="America/New_York")
+    path = tmp_path / "city.parquet"
+    write_recording(plan, NOON + timedelta(hours=1), path)
+    import_history.run(RecordedStationFeed(path=str(path), system_id="sf"))
+    recorded = stored(warehouse)
+    recorded = recorded[recorded["observed_at"] == NOON].reset_index(drop=True)
+    assert len(recorded) == 40
+
+    fetched_at = recorded["fetched_at"].iloc[0].to_pydatetime()
+    with CityServer(City(plan), lambda: fetched_at) as server:
+        (home / "settings.toml").write_text(
+            f'[[systems]]\nsystem_id = "sf"\nurl = "{server.gbfs_url}"\n'
+        )
+        assert dg.materialize(
+            [station_status],
+            partition_key=NOON.strftime("%Y-%m-%d-%H:%M"),
+            resources={
+                "io_manager": PostgresIOManager(url=postgres_url),
+                "station_feed": FollowedFeed(at=fetched_at.isoformat()),
+            },
+        ).success
+    fetched = stored(warehouse)
+    polls = stored(warehouse, FEED_POLL)
+    assert polls[polls["polled_at"] == fetched_at]["http_status"].tolist() == [200]
+    fetched = fetched[fetched["observed_at"] == NOON].reset_index(drop=True)
+    pd.testing.assert_frame_equal(fetched, recorded)

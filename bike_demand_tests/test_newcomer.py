@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -37,19 +38,33 @@ def environment(home) -> dict[str, str]:
     return {**os.environ, "BIKE_DEMAND_HOME": str(home), "PATH": path, "COLUMNS": "120"}
 
 
-def test_make_demo_prints_the_rows_it_read_back(environment):
+def test_make_demo_brings_in_a_city_and_make_dev_goes_on_with_it(environment, home):
     if Path(sys.prefix) != ROOT / ".venv":
         pytest.skip("`make demo` would install: the tests run in another environment than .venv")
+    began = datetime.now(UTC)
     done = subprocess.run(
         ["make", "demo"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^24 rows written in [\d.]+ s", done.stdout, re.MULTILINE)
-    assert (
-        len(re.findall(r"^ citibike_nyc +\d{4}-\d\d-\d\d \d\d:00Z", done.stdout, re.MULTILINE))
-        == 24
-    )
     assert "Warning" not in done.stderr
+    told = dict(re.findall(r"^ (\w[\w ]*?)  +(\S.*?) *$", done.stdout, re.MULTILINE))
+    assert told["stations"] == "300"
+    assert int(told["ticks of 15 minutes"].replace(",", "")) > 28 * 96
+    assert told["records rejected"] == "0"
+    last = datetime.strptime(told["last tick"] + "+0000", "%Y-%m-%d %H:%M UTC%z")
+    assert began - timedelta(minutes=15) < last <= datetime.now(UTC)
+    assert told["rows of weather"] == "49"
+    assert (home / "demo.png").read_bytes().startswith(b"\x89PNG")
+
+    with serving(["bike-demand", "dev"], environment) as dagster:
+        # Nothing had to be fetched for a first look, and what the demo did is there to see.
+        assert set(statuses(dagster)) == {"SUCCESS"}
+        found = dagster(SCHEDULES)["schedulesOrError"]["results"]
+        assert {entry["scheduleState"]["status"] for entry in found} == {"RUNNING"}
+        assert len(cities(dagster.pid)) == 1
+    until(lambda: not cities(dagster.pid), "the city ends with Dagster")
+    founded = (home / "simulated_city" / "founded").read_text()
+    assert (home / "simulated_city" / f"from_{founded[:10]}.parquet").exists()
 
 
 def test_dagster_dev_materialises_a_partition_and_knows_it_after_a_reboot(environment, home):
@@ -72,16 +87,34 @@ def test_dagster_dev_materialises_a_partition_and_knows_it_after_a_reboot(enviro
     postmaster.kill()
 
     with serving(["bike-demand", "dev"], environment) as dagster:
-        assert statuses(dagster) == ["SUCCESS"]
+        # The simulated city is in the database at the first look, and the run of before.
+        runs = [(run["status"], run["jobName"]) for run in all_runs(dagster)]
+        assert sorted(runs)[-2:] == [("SUCCESS", "stations_job"), ("SUCCESS", "weather_job")]
+        assert {status for status, _ in runs} == {"SUCCESS"}
         events = dagster(MATERIALIZATIONS)["assetOrError"]["assetMaterializations"]
         assert [event["partition"] for event in events] == [PARTITION]
         labels = {entry["label"] for entry in events[0]["metadataEntries"]}
         assert {"window", "bytes", "dagster/partition_row_count"} <= labels
         logs = list((home / "logs").rglob("*.err"))
         assert logs, "compute logs are kept in the data directory"
-    assert not list(ROOT.glob(".tmp_dagster_home*"))
 
 
+def test_make_dev_leaves_a_configured_feed_to_its_operator(environment, home):
+    home.mkdir()
+    (home / "settings.toml").write_text(f'gbfs_url = "{UNREACHABLE}"\n')
+    with serving(["bike-demand", "dev"], environment) as dagster:
+        assert statuses(dagster) == []
+        found = dagster(SCHEDULES)["schedulesOrError"]["results"]
+        assert {entry["scheduleState"]["status"] for entry in found} == {"STOPPED"}
+    assert not (home / "simulated_city").exists()
+
+
+UNREACHABLE = "http://127.0.0.1:9/gbfs.json"
+SCHEDULES = """{
+  schedulesOrError(
+    repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "bike_demand"}
+  ) { ... on Schedules { results { name scheduleState { status } } } }
+}"""
 LAUNCH = f"""mutation {{
   launchPartitionBackfill(backfillParams: {{
     assetSelection: [{{path: ["local_calendar"]}}], partitionNames: ["{PARTITION}"]
@@ -98,9 +131,22 @@ MATERIALIZATIONS = """{
 }"""
 
 
+def all_runs(dagster) -> list[dict]:
+    found = dagster("{ runsOrError { ... on Runs { results { status jobName } } } }")
+    return found["runsOrError"]["results"]
+
+
 def statuses(dagster) -> list[str]:
-    found = dagster("{ runsOrError { ... on Runs { results { status } } } }")
-    return [run["status"] for run in found["runsOrError"]["results"]]
+    return [run["status"] for run in all_runs(dagster)]
+
+
+def cities(parent: int) -> list[psutil.Process]:
+    """Servers of a simulated city that were told to end with this process."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if ["--parent", str(parent)] == (process.info["cmdline"] or [])[-2:]
+    ]
 
 
 @contextmanager
@@ -134,6 +180,7 @@ def serving(command: list[str], environment: dict[str, str]):
 
     try:
         until(answers, f"{command} answers")
+        query.pid = process.pid
         yield query
     finally:
         process.send_signal(signal.SIGINT)

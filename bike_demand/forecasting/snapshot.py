@@ -1,11 +1,12 @@
 """What one snapshot of a system amounts to, in figures and in a picture."""
 
-import base64
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from bike_demand.forecasting.inline_image import inline_svg
 
 BINS = 10
 
@@ -66,13 +67,7 @@ def fill_chart(summary: SnapshotSummary) -> str:
             f'<text x="{middle}" y="{base - height - 4:.1f}">{count}</text>'
             f'<text x="{middle}" y="{base + 13}">{number * 10}%</text>'
         )
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{BINS * width + 4}" height="{base + 18}" '
-        'font-family="sans-serif" font-size="10" fill="#777" text-anchor="middle">'
-        f"{''.join(bars)}</svg>"
-    )
-    encoded = base64.b64encode(svg.encode()).decode()
+    drawing = inline_svg("fill", BINS * width + 4, base + 18, "".join(bars))
     return (
-        "Stations by the share of their places that hold a bike: 0-10 %, 10-20 %, ...\n\n"
-        f"![fill](data:image/svg+xml;base64,{encoded})"
+        f"Stations by the share of their places that hold a bike: 0-10 %, 10-20 %, ...\n\n{drawing}"
     )

@@ -13,7 +13,7 @@ class Plan:
     """The same plan is the same city, to the last bike.
 
     Attributes:
-        start: When its recorded life begins: aware, UTC, at midnight.
+        start: When its recorded life begins: aware, UTC, on the hour.
         stations: How many it has.
         seed: Tells cities of the same size apart.
         timezone: IANA name of the clock its riders live by.
@@ -25,7 +25,9 @@ class Plan:
     timezone: str = "Europe/Lisbon"
 
     def __post_init__(self) -> None:
-        if self.start.tzinfo is not UTC or self.start.time() != datetime.min.time():
-            raise ValueError(f"a city starts at midnight UTC, not at {self.start!r}")
+        if self.start.tzinfo is not UTC or self.start.timestamp() % 3600:
+            raise ValueError(f"a city starts at a full hour UTC, not at {self.start!r}")
+        if self.seed < 0:
+            raise ValueError(f"a seed is 0 or more, not {self.seed}")
         if not 2 <= self.stations <= 1_000_000:
             raise ValueError(f"a city has 2 to 1,000,000 stations, not {self.stations}")

@@ -7,7 +7,6 @@ from functools import partial
 import dagster as dg
 import pandas as pd
 import pytest
-from bike_demand.weather.report import Place
 from pydantic import Field
 
 from bike_demand.defs.ingestion.stations import station_information
@@ -18,6 +17,7 @@ from bike_demand.resources.weather_feed import WeatherFeed
 from bike_demand.storage.read import read
 from bike_demand.storage.replace import Rows, replace
 from bike_demand.storage.tables import STATION_INFORMATION, WEATHER
+from bike_demand.weather.report import Place
 from bike_demand_tests.feed_server import FeedServer, no_proxy
 
 __all__ = ["no_proxy"]

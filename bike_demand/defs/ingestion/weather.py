@@ -8,12 +8,13 @@ import pandas as pd
 from bike_demand import settings
 from bike_demand.automation import RETRIES, present_partition
 from bike_demand.failures import PermanentFailure
+from bike_demand.forecasting.weather_chart import weather_chart
 from bike_demand.partitions import half_hourly_partitions
 from bike_demand.resources import Rows, read_metadata, table_metadata
 from bike_demand.resources.weather_feed import WeatherFeed
 from bike_demand.storage.tables import STATION_INFORMATION, WEATHER
 from bike_demand.storage.windows import Window
-from bike_demand.weather.report import Place
+from bike_demand.weather.report import FORECAST, Place
 
 PARTITIONS = half_hourly_partitions(settings.load())
 TOLD = "every_system_told"
@@ -57,6 +58,7 @@ def weather(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
     covers = {"system_id": reading.answered, "kind": reading.kinds}
     return dg.MaterializeResult[Any](
         value=Rows(reading.rows, covers),
+        metadata=_pictures(reading.rows),
         check_results=[
             dg.AssetCheckResult(
                 check_name=TOLD,
@@ -66,6 +68,15 @@ def weather(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
             )
         ],
     )
+
+
+def _pictures(rows: pd.DataFrame) -> dict[str, dg.MarkdownMetadataValue]:
+    """The forecast of each system; none of the past, which has none."""
+    forecasts = rows[rows["kind"] == FORECAST].groupby("system_id")
+    return {
+        f"forecast {system_id}": dg.MetadataValue.md(weather_chart(forecast))
+        for system_id, forecast in forecasts
+    }
 
 
 def middles(stations: pd.DataFrame) -> dict[str, Place]:
