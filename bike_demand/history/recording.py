@@ -23,11 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
+from bike_demand.forecasting.grid import TICK
 from bike_demand.gbfs.frames import STATUS_COLUMNS
 from bike_demand.history import source, ticks
 from bike_demand.history.columns import COLUMNS, INSTANT, ROW, Columns
 from bike_demand.history.errors import RecordingError
-from bike_demand.history.ticks import TICK
 from bike_demand.storage.windows import Window
 
 MAX_CARRY = timedelta(days=7)

@@ -4,15 +4,14 @@ A frame here has the columns of `columns.COLUMNS` and `ROW`, ordered by `fetched
 """
 
 from datetime import datetime, timedelta
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bike_demand.forecasting.grid import TICK
 from bike_demand.history.columns import ROW
 
-TICK: Final = timedelta(minutes=15)
 _TICK_MICROSECONDS = TICK // timedelta(microseconds=1)
 
 

@@ -10,11 +10,12 @@ import pandas as pd
 from bike_demand import settings
 from bike_demand.download.errors import FeedError
 from bike_demand.failures import PermanentFailure
+from bike_demand.forecasting.grid import TICK
 from bike_demand.gbfs.client import GbfsClient, fetch_all
 from bike_demand.gbfs.errors import InvalidFeedError
 from bike_demand.gbfs.feeds import System
 from bike_demand.gbfs.parse import Stations
-from bike_demand.history.ticks import TICK, floor
+from bike_demand.history.ticks import floor
 from bike_demand.resources.station_feed import Reading, StationFeed
 from bike_demand.storage.declaration import TableDeclaration
 from bike_demand.storage.frames import empty_frame

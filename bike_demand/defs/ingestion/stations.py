@@ -12,8 +12,8 @@ import dagster as dg
 from bike_demand import settings
 from bike_demand.automation import RETRIES, present_partition
 from bike_demand.failures import PermanentFailure
+from bike_demand.forecasting.grid import TICK
 from bike_demand.forecasting.snapshot import fill_chart, summarize
-from bike_demand.history.ticks import TICK
 from bike_demand.partitions import quarter_hourly_partitions
 from bike_demand.resources import PostgresIOManager, Rows, table_metadata
 from bike_demand.resources.live_feed import LiveStationFeed
