@@ -9,8 +9,12 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
+
 from bike_demand import settings
 from bike_demand.simulation.plan import Plan
+from bike_demand.simulation.streets import CENTRE
+from bike_demand.storage.warehouse import Warehouse
 
 SYSTEM_ID = "simulated_city"
 STATIONS = 300
@@ -21,10 +25,21 @@ MAX_AGE = timedelta(days=60)
 """An older city is left for a new one: it lives through its whole past whenever it is started."""
 
 
-def stands_in(configured: settings.Settings) -> bool:
-    """Whether nobody named a system to follow."""
+def stands_in(configured: settings.Settings, warehouse: Warehouse) -> str | None:
+    """Why the city must not stand in: somebody follows a system, or has data of one.
+
+    Returns:
+        The reason, or `None` where there is none.
+    """
     origins = settings.origins(configured)
-    return {origins["systems"], origins["gbfs_url"]} == {settings.Origin.DEFAULT}
+    for name in ("systems", "gbfs_url"):
+        if origins[name] is not settings.Origin.DEFAULT:
+            return f"{name} is set ({origins[name]})"
+    with warehouse.connection() as connection:
+        row = connection.execute(
+            "SELECT system_id FROM feed_poll WHERE system_id <> %s LIMIT 1", [SYSTEM_ID]
+        ).fetchone()
+    return None if row is None else f"the database holds data of {row[0]}"
 
 
 def folder(home: Path) -> Path:
@@ -40,12 +55,24 @@ def founded(home: Path, now: datetime) -> Plan:
         now: The present, UTC.
     """
     file = folder(home) / "founded"
-    start = datetime.fromisoformat(file.read_text()).astimezone(UTC) if file.exists() else None
-    if start is None or not timedelta() <= now - start <= MAX_AGE:
+    start = _read(file)
+    if start is not None and not timedelta() <= now - start <= MAX_AGE:
+        click.echo(f"The simulated city of {start:%Y-%m-%d} is left, and a new one is founded.")
+        start = None
+    if start is None:
         start = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(start.isoformat())
+        written = file.with_suffix(".new")
+        written.write_text(f"{start:%Y-%m-%d}\n")
+        written.replace(file)
     return Plan(start=start, stations=STATIONS)
+
+
+def _read(file: Path) -> datetime | None:
+    try:
+        return datetime.strptime(file.read_text().strip(), "%Y-%m-%d").replace(tzinfo=UTC)
+    except (FileNotFoundError, ValueError):  # never written, or not to its end
+        return None
 
 
 def follow(base_url: str, plan: Plan) -> None:
@@ -60,5 +87,7 @@ def follow(base_url: str, plan: Plan) -> None:
         timezone=plan.timezone,
         url=f"{base_url}/gbfs.json",
         weather_url=base_url,
+        lat=CENTRE[0],
+        lon=CENTRE[1],
     )
     os.environ[f"{settings.PREFIX}SYSTEMS"] = json.dumps([system.model_dump(exclude_defaults=True)])

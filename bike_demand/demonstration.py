@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 
 import click
 import pandas as pd
@@ -34,17 +35,15 @@ def run() -> None:
         click.ClickException: A run failed, or the settings follow another system.
     """
     configured = settings.load()
-    if not demo_city.stands_in(configured):
+    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+    if reason := demo_city.stands_in(configured, warehouse):
         raise click.ClickException(
-            "The demo brings a simulated city, and these settings follow another system. Give "
-            "the demo a data directory of its own: bike-demand --home .demo demo"
+            f"The demo brings a simulated city, but {reason}. Give it a data directory of its own: "
+            "bike-demand --home .demo demo (and take what is set out of the environment)."
         )
     console = Console(highlight=False, soft_wrap=True)
     began = time.perf_counter()
     plan = demo_city.founded(configured.home, datetime.now(UTC))
-    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-    with warehouse.connection():
-        pass  # a database that does not answer is told before anything is done
     with _stage(console, f"{demo_city.DAYS} days of {plan.stations} stations, simulated"):
         recording, information = _recorded(demo_city.folder(configured.home), plan)
     with _stage(console, "Their recording, imported"):
@@ -65,10 +64,16 @@ def run() -> None:
     console.print(
         f"\nThe picture: {picture}\nAll of it took {time.perf_counter() - began:.0f} s; data and "
         f"database are in {configured.home}.\n"
-        "Next: make dev   opens Dagster, where the city goes on by itself\n"
-        "      make test  runs the tests\n"
-        "      make down  stops the database"
+        f"Next: {_command('dev')}   opens Dagster, where the city goes on by itself\n"
+        f"      {_command('down')}  stops the database"
     )
+
+
+def _command(name: str) -> str:
+    """What to type for a command in this data directory."""
+    home = settings.resolve_home()
+    at_home = home == settings.DEFAULT_HOME.absolute()
+    return f"make {name}" if at_home else f"bike-demand --home {quote(str(home))} {name}"
 
 
 @contextmanager
@@ -86,8 +91,8 @@ def _recorded(folder: Path, plan: Plan) -> tuple[Path, Path]:
 
     recording = folder / f"from_{plan.start:%Y-%m-%d}.parquet"
     information = folder / "station_information.json"
+    information.write_bytes(station_information(Version.V2_3, plan, City(plan).stations))
     if not recording.exists():
-        information.write_bytes(station_information(Version.V2_3, plan, City(plan).stations))
         write_recording(plan, floor(datetime.now(UTC)), recording)
     return recording, information
 

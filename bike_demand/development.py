@@ -7,19 +7,24 @@ begin.
 
 import os
 import re
+import socket
 import subprocess
 import sys
-import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import psutil
 
 from bike_demand import demo_city, settings
+from bike_demand.instance import alone, open_instance
 from bike_demand.simulation.plan import Plan
+from bike_demand.storage.warehouse import open_warehouse
 
-PATIENCE_S = 60
-SCHEDULES_VARIABLE = f"{settings.PREFIX}SCHEDULES"
+ROOT = Path(__file__).parents[1]
+MARK = "_BIKE_DEMAND_DEV"
+"""In the environment of all that a `dev` starts: its data directory."""
 
 
 def run(port: int) -> None:
@@ -29,23 +34,70 @@ def run(port: int) -> None:
         port: Of the web page.
 
     Raises:
-        click.ClickException: The simulated city did not start.
+        click.ClickException: Another `dev` runs in the data directory, the port is taken, or the
+            simulated city did not start.
     """
     configured = settings.load()
-    if demo_city.stands_in(configured):
-        plan = demo_city.founded(configured.home, datetime.now(UTC))
-        url = _start_city(demo_city.folder(configured.home), plan)
-        demo_city.follow(url, plan)
-        if settings.origins(configured)["schedules"] is settings.Origin.DEFAULT:
-            os.environ[SCHEDULES_VARIABLE] = "running"
-        click.echo(f"No feed is configured: following a simulated city, {url}/gbfs.json")
+    # Dagster reads dagster.yaml and workspace.yaml in the folder it runs in.
+    os.environ[settings.HOME_VARIABLE] = os.environ[MARK] = str(configured.home)
+    os.chdir(ROOT)
+    _check_free(port)
+    with ExitStack() as stack:
+        lock = stack.enter_context(alone(configured.home, "dev"))
+        os.set_inheritable(lock, True)  # noqa: FBT003  # held until Dagster ends
+        _end_left_behind(configured.home)
+        warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+        if not demo_city.stands_in(configured, warehouse):
+            _bring_the_city(configured)
+        click.echo(
+            f"Dagster opens at http://127.0.0.1:{port} (data in {configured.home}; Ctrl-C ends it)."
+        )
+        sys.stdout.flush()
+        program = [sys.executable, "-m", "dagster", "dev"]
+        arguments = [*program, "--host", "127.0.0.1", "--port", str(port)]
+        os.execv(sys.executable, arguments)  # noqa: S606  # our own interpreter, no shell
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise click.ClickException(
+                f"Port {port} cannot be had ({error.strerror}). Choose another: dev --port NUMBER"
+            ) from None
+
+
+def _end_left_behind(home: Path) -> None:
+    """A `dagster dev` that was killed leaves a daemon, which takes ticks and fails them."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            module = [*process.cmdline(), "", "", ""][2]  # python -m dagster…
+            if module.startswith("dagster") and process.environ().get(MARK) == str(home):
+                process.terminate()
+                left.append(process)
+        except psutil.Error:  # gone, or somebody else's
+            continue
+    if left:
+        _, alive = psutil.wait_procs(left, timeout=10)
+        for process in alive:
+            process.kill()
+        click.echo(f"Ended {len(left)} processes that an earlier dev had left behind.")
+
+
+def _bring_the_city(configured: settings.Settings) -> None:
+    plan = demo_city.founded(configured.home, datetime.now(UTC))
+    url = _start_city(demo_city.folder(configured.home), plan)
+    demo_city.follow(url, plan)
+    if settings.origins(configured)["schedules"] is settings.Origin.DEFAULT:
+        os.environ[f"{settings.PREFIX}SCHEDULES"] = "running"
+    click.echo(f"No feed is configured: following a simulated city, {url}/gbfs.json")
+    try:
         _first_look()
-    click.echo(
-        f"Dagster opens at http://127.0.0.1:{port} (data in {configured.home}; Ctrl-C ends it)."
-    )
-    sys.stdout.flush()
-    arguments = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(sys.executable, arguments)  # noqa: S606  # our own interpreter, no shell
+    except click.ClickException as error:  # the page shows more of it
+        click.echo(f"Warning: {error.message}", err=True)
 
 
 def _start_city(folder: Path, plan: Plan) -> str:
@@ -58,33 +110,23 @@ def _start_city(folder: Path, plan: Plan) -> str:
         "--port": "0",
         "--parent": str(os.getpid()),
     }
-    with log.open("w") as output:
+    with log.open("a") as errors:
         city = subprocess.Popen(  # noqa: S603  # our own interpreter, no shell
             [sys.executable, "-c", program, "simulate", *(w for o in options.items() for w in o)],
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and city.poll() is None:
-        address = _address(log.read_text())
-        if address is not None:
-            return address
-        time.sleep(0.1)
-    city.kill()
+    for line in city.stdout or ():  # settings as a person would write them
+        if told := re.match(r'weather_url = "(.+)"$', line):
+            return told[1]
     raise click.ClickException(f"The simulated city did not start: see {log}.")
-
-
-def _address(output: str) -> str | None:
-    """Where the city answers, once it says so: in settings as a person would write them."""
-    told = re.search(r'^weather_url = "(.+)"$', output, re.MULTILINE)
-    return told and told[1]
 
 
 def _first_look() -> None:
     """Materialise the present where nothing is materialised yet: the next tick may be far."""
     from bike_demand.import_history import ASSET
-    from bike_demand.instance import open_instance
     from bike_demand.present import materialize_present
 
     with open_instance() as instance:

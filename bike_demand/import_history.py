@@ -30,7 +30,7 @@ from bike_demand.gbfs.document import read_document
 from bike_demand.gbfs.parse import station_information
 from bike_demand.history.errors import RecordingError
 from bike_demand.history.recording import Recording
-from bike_demand.instance import open_instance
+from bike_demand.instance import alone, fail_interrupted, open_instance
 from bike_demand.partitions import TICK_KEY_FORMAT
 from bike_demand.resources.recorded_feed import RecordedStationFeed
 from bike_demand.resources.station_feed import Reading
@@ -89,7 +89,7 @@ def run(
     facts = None if information is None else _facts(information, feed.system_id, recording)
     configured = settings.load()
     changes = _widened(configured, recording)
-    with _alone(configured.home), open_instance() as instance:
+    with alone(configured.home, "import-history"), open_instance() as instance:
         days = recording.days()
         missing = _missing(instance, feed, recording, days)
         _announce(console, feed, recording, changes, len(missing))
@@ -97,7 +97,7 @@ def run(
             console.print("Nothing was done: this was a dry run.")
             return
         _change(configured.home / settings.FILE_NAME, changes)
-        _fail_interrupted(instance, feed.system_id)
+        fail_interrupted(instance, {SYSTEM_TAG: feed.system_id})
         if missing:
             job = project(watched).resolve_implicit_global_asset_job_def()
             with _progress(console) as progress, _few_connections(instance):
@@ -168,14 +168,6 @@ def _missing(
     return [day for day in days if not done(day)]
 
 
-def _fail_interrupted(instance: dg.DagsterInstance, system_id: str) -> None:
-    """Runs whose process was killed would be shown as going on for ever."""
-    going_on = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
-    filters = dg.RunsFilter(tags={SYSTEM_TAG: system_id}, statuses=going_on)
-    for interrupted in instance.get_runs(filters):
-        instance.report_run_failed(interrupted, "The import was interrupted here.")
-
-
 def _keys(day: Window) -> Iterator[str]:
     starts = pd.date_range(day.start, day.end, freq="15min", inclusive="left")
     return (start.strftime(TICK_KEY_FORMAT) for start in starts)
@@ -231,20 +223,6 @@ def _few_connections(instance: dg.DagsterInstance) -> Iterator[None]:
             del os.environ["DAGSTER_EVENT_BATCH_SIZE"]
         else:
             os.environ["DAGSTER_EVENT_BATCH_SIZE"] = before
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """One import at a time, so that a run found unfinished is one that was interrupted."""
-    import fcntl  # not on Windows, where the rest of the module can still be read
-
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "import-history.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise click.ClickException("Another import-history is going on here.") from None
-        yield
 
 
 # Settings

@@ -1,13 +1,57 @@
-"""The Dagster instance of commands: the one whose runs the web page shows."""
+"""The Dagster instance of commands: the one whose runs the web page shows.
+
+A command that runs jobs in its own process is alone at it, so that a run of its kind which it
+finds unfinished is one that was interrupted.
+"""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import dagster as dg
+from dagster import DagsterRunStatus
+
+from bike_demand.settings import InvalidSettingsError
 
 
 def open_instance() -> dg.DagsterInstance:
     """The instance of `DAGSTER_HOME`, else of this project's `dagster.yaml`."""
     if os.environ.get("DAGSTER_HOME"):
-        return dg.DagsterInstance.get()
+        try:
+            return dg.DagsterInstance.get()
+        except dg.DagsterInvariantViolationError as error:
+            raise InvalidSettingsError(f"DAGSTER_HOME cannot be used: {error}") from None
     return dg.DagsterInstance.from_config(str(Path(__file__).parents[1]))
+
+
+@contextmanager
+def alone(home: Path, what: str) -> Iterator[int]:
+    """One process at a time does `what` in a data directory; gives the descriptor that is locked.
+
+    Raises:
+        click.ClickException: Another one does.
+    """
+    import fcntl  # not on Windows, where the rest of the module can still be read
+
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / f"{what}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise click.ClickException(f"Another {what} is going on in {home}.") from None
+        yield file.fileno()
+
+
+def fail_interrupted(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> None:
+    """Runs whose process was killed would be shown as going on for ever.
+
+    Args:
+        instance: Where they are.
+        tags: What they have in common, and no others.
+    """
+    going_on = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
+    filters = dg.RunsFilter(tags=dict(tags), statuses=going_on)
+    for interrupted in instance.get_runs(filters):
+        instance.report_run_failed(interrupted, "It was interrupted here.")

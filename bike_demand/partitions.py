@@ -16,6 +16,9 @@ TICK_KEY_FORMAT = "%Y-%m-%d-%H:%M"
 HALF_HOUR = timedelta(minutes=30)
 """How long a partition of the weather is."""
 
+HOUR = timedelta(hours=1)
+"""How long a partition of the features is."""
+
 
 def quarter_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
     """One partition per tick that has begun."""
@@ -35,6 +38,12 @@ def half_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinit
     return dg.TimeWindowPartitionsDefinition(
         start=start, end=end, cron_schedule="*/30 * * * *", fmt=TICK_KEY_FORMAT, end_offset=1
     )
+
+
+def hourly_partitions(settings: Settings) -> dg.HourlyPartitionsDefinition:
+    """One partition per hour that has ended."""
+    start, end = _bounds(settings)
+    return dg.HourlyPartitionsDefinition(start_date=start, end_date=end)
 
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:

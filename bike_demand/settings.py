@@ -34,6 +34,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from bike_demand.download.urls import public_url
+
 PREFIX = "BIKE_DEMAND_"
 HOME_VARIABLE = f"{PREFIX}HOME"
 DEFAULT_HOME = Path(".bike_demand")
@@ -77,7 +79,14 @@ def _web_address(url: str) -> str:
     return url
 
 
+def _without_query(url: str) -> str:
+    if urlsplit(url).query or urlsplit(url).fragment:
+        raise ValueError("must be an address without '?' and '#'")
+    return url
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+BaseAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_query)]
 
 
 class System(BaseModel):
@@ -103,13 +112,16 @@ class System(BaseModel):
     language: str | None = None
     """Preferred language of station names (BCP 47)."""
 
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] | None = None
+    """Whose holidays its riders keep, ISO 3166: `US`, `US-NY`; else its timezone's country."""
+
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
     """Latitude its weather is asked for [WGS 84 degrees]; else the middle of its stations."""
 
     lon: Annotated[float, Field(ge=-180, le=180)] | None = None
     """Longitude, likewise."""
 
-    weather_url: WebAddress | None = None
+    weather_url: BaseAddress | None = None
     """An Open-Meteo API to ask for its weather, instead of the source that the others have."""
 
     @model_validator(mode="after")
@@ -256,14 +268,18 @@ def origins(settings: Settings) -> Mapping[str, Origin]:
     def origin(name: str, field: FieldInfo) -> Origin:
         if {name, field.validation_alias} & environment.keys():
             return Origin.ENVIRONMENT
-        return Origin.FILE if name in file else Origin.DEFAULT
+        return Origin.FILE if {name, field.validation_alias} & file.keys() else Origin.DEFAULT
 
     return {name: origin(name, field) for name, field in Settings.model_fields.items()}
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Names that look like a setting and are none, most likely misspelt."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = {
+        PREFIX + name.upper()
+        for name, field in Settings.model_fields.items()
+        if field.validation_alias is None
+    }
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
@@ -273,4 +289,6 @@ def display(value: Any) -> str:
         return "(set, hidden)"
     if isinstance(value, tuple):
         return ", ".join(item.system_id for item in value)
+    if isinstance(value, str) and "://" in value:
+        return public_url(value)
     return "(not set)" if value is None else str(value)

@@ -20,7 +20,7 @@ from bike_demand.cli import main
 from bike_demand.definitions import build_definitions
 from bike_demand.defs.ingestion.stations import station_status
 from bike_demand.history.errors import RecordingError
-from bike_demand.instance import open_instance
+from bike_demand.instance import alone, open_instance
 from bike_demand.resources import PostgresIOManager
 from bike_demand.resources.live_feed import LiveStationFeed
 from bike_demand.resources.recorded_feed import RecordedStationFeed
@@ -259,7 +259,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(database, untouched, f
 
 def test_two_imports_at_once_are_refused(home, untouched, feed):
     with (
-        import_history._alone(home),
+        alone(home, "import-history"),
         pytest.raises(click.ClickException, match="Another import-history"),
     ):
         import_history.run(feed(snapshot(NOON, [1])))

@@ -93,6 +93,30 @@ def test_a_key_of_openweathermap_comes_from_the_environment_under_its_usual_name
     assert settings.origins(loaded)["openweather_api_key"] is Origin.ENVIRONMENT
 
 
+def test_a_key_of_openweathermap_under_the_prefix_of_others_is_told_to_be_none():
+    assert settings.unknown_variables({"BIKE_DEMAND_OPENWEATHER_API_KEY": "x"}) == [
+        "BIKE_DEMAND_OPENWEATHER_API_KEY"
+    ]
+
+
+def test_a_key_of_openweathermap_in_the_file_is_said_to_come_from_there(home):
+    write_file(home, 'openweather_api_key = "0123456789abcdef"\n')
+    loaded = settings.load(home)
+    assert settings.origins(loaded)["openweather_api_key"] is Origin.FILE
+
+
+def test_an_address_is_shown_without_user_and_query():
+    assert settings.display("https://me:word@city.example/gbfs.json?key=word") == (
+        "https://city.example/gbfs.json?…"
+    )
+
+
+def test_an_address_of_weather_has_no_query(home):
+    write_file(home, '[[systems]]\nsystem_id = "a"\nweather_url = "https://w.example?apikey=k"\n')
+    with pytest.raises(settings.InvalidSettingsError, match="without '\\?'"):
+        settings.load(home)
+
+
 def test_a_place_has_both_coordinates(home):
     write_file(home, '[[systems]]\nsystem_id = "nyc"\nlat = 40.0\n')
     with pytest.raises(settings.InvalidSettingsError, match="lat and lon, or neither"):

@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from bike_demand import settings
-from bike_demand.download.errors import FeedError, TransientFeedError
+from bike_demand.download.errors import FeedError, PermanentFeedError, TransientFeedError
 from bike_demand.download.together import ask_all
 from bike_demand.failures import PermanentFailure
 from bike_demand.partitions import HALF_HOUR
@@ -109,6 +109,14 @@ class WeatherFeed(dg.ConfigurableResource):  # type: ignore[type-arg]
         else:
             source = self._open_meteo(system)
         report = source.present(place)
+        told = set(report.rows["kind"])
+        if told != {*LIVE_KINDS}:
+            raise PermanentFeedError(
+                report.source,
+                f"it told {' and '.join(sorted(told)) or 'nothing'} of the present, not an "
+                "observation of now and the hours ahead",
+                "Look whether its clock or ours is wrong. The next half hour asks again.",
+            )
         if report.fetched_at >= window.end:
             raise TransientFeedError(
                 report.source,
@@ -118,7 +126,15 @@ class WeatherFeed(dg.ConfigurableResource):  # type: ignore[type-arg]
         return report
 
     def _past(self, system: settings.System, place: Place, window: Window) -> Report:
-        return self._open_meteo(system).past(place, window.start, window.end)
+        report = self._open_meteo(system).past(place, window.start, window.end)
+        holds_an_hour = pd.Timestamp(window.start).ceil("h") < window.end
+        if holds_an_hour and report.rows.empty:
+            raise PermanentFeedError(
+                report.source,
+                f"its archive has nothing of {window}",
+                "It has the last days late: ask again when they are a week old.",
+            )
+        return report
 
     def _open_meteo(self, system: settings.System) -> OpenMeteo:
         if system.weather_url is None:

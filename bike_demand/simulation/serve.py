@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from shlex import quote
 from threading import Event
 from typing import Final
 from zoneinfo import available_timezones
@@ -65,8 +66,8 @@ def write_history(plan: Plan, now: datetime, path: Path, version: Version) -> No
     click.echo(
         f"{path} has {rows:,} rows from {plan.start:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ}. "
         "To import it:\n"
-        f"bike-demand import-history {path} --system-id {feeds.system_id(plan)} "
-        f"--station-information {information}"
+        f"bike-demand import-history {quote(str(path))} --system-id {feeds.system_id(plan)} "
+        f"--station-information {quote(str(information))}"
     )
 
 

@@ -15,7 +15,9 @@ from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_CENTRE: Final = (38.5, -10.5)  # latitude and longitude: open water, 100 km off Lisbon
+CENTRE: Final = (38.5, -10.5)
+"""Latitude and longitude of every city's middle: open water, 100 km off Lisbon."""
+
 _KM_PER_DEGREE: Final = 111.2
 _PITCH_KM: Final = 0.22  # between neighbours in the middle
 _WIDENING: Final = 0.55  # by how much of it streets lie further apart on average at the rim
@@ -143,7 +145,7 @@ def _capacities(popularity: Floats, random: np.random.Generator) -> Ints:
 
 def _stations(grid: Ints, places: Floats, capacities: Ints) -> pd.DataFrame:
     """The facts that a feed tells of stations; a name is the crossing of two streets."""
-    count, latitude = len(grid), _CENTRE[0]
+    count, latitude = len(grid), CENTRE[0]
     streets = [first + last for last in _LAST_PARTS for first in _FIRST_PARTS]
     half = len(streets) // 2
     # 487 is prime to their number: neighbouring streets do not rhyme, and none comes twice.
@@ -159,7 +161,7 @@ def _stations(grid: Ints, places: Floats, capacities: Ints) -> pd.DataFrame:
             "name": names,
             "short_name": [f"S{number}" for number in range(1, count + 1)],
             "lat": np.round(latitude + places[:, 1] / _KM_PER_DEGREE, 6),
-            "lon": np.round(_CENTRE[1] + places[:, 0] / longitude_km, 6),
+            "lon": np.round(CENTRE[1] + places[:, 0] / longitude_km, 6),
             "capacity": capacities,
         }
     )

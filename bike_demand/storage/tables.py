@@ -4,8 +4,11 @@ Names are GBFS' where GBFS has one. A change here needs a migration in
 `storage/migrations/versions`; a test holds the two together.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
+from bike_demand.forecasting.features import FEATURES
 from bike_demand.storage.declaration import Upsert, declare_table
 
 METADATA = sa.MetaData(
@@ -151,6 +154,62 @@ WEATHER = declare_table(
     time="issued_at",
     scope=("system_id", "kind"),
     comment="Weather where a system is: observed, forecast as issued, or reanalysed later",
+    metadata=METADATA,
+)
+
+_FEATURE_TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
+    "float32": sa.REAL,
+    "int16": sa.SmallInteger,
+    "bool": sa.Boolean,
+}
+
+STATION_FEATURES = declare_table(
+    "station_features",
+    _system_id(),
+    sa.Column("observed_at", INSTANT, primary_key=True, comment="Origin, a 15-minute tick [UTC]"),
+    sa.Column("station_id", sa.Text, primary_key=True, comment="The station, as its feed names it"),
+    sa.Column(
+        "feature_version",
+        sa.Text,
+        nullable=False,
+        comment="What the features mean; a model is given those of its own version only",
+    ),
+    *(
+        sa.Column(
+            feature.name,
+            _FEATURE_TYPES[feature.dtype],
+            nullable=feature.dtype == "float32",
+            comment=f"{feature.meaning} [{feature.unit}]" if feature.unit else feature.meaning,
+        )
+        for feature in FEATURES
+    ),
+    time="observed_at",
+    scope=("system_id",),
+    comment="What was known of a station at a tick, as models see it (docs/features.md)",
+    metadata=METADATA,
+)
+
+STATION_DEMAND = declare_table(
+    "station_demand",
+    _system_id(),
+    sa.Column("hour", INSTANT, primary_key=True, comment="Start of the hour [UTC]"),
+    sa.Column("station_id", sa.Text, primary_key=True, comment="The station, as its feed names it"),
+    _count(
+        "departures", "Bikes that left, at least, by net changes in 15 minutes; null if unknown"
+    ),
+    _count("arrivals", "Bikes that came, at least; null if unknown"),
+    sa.Column("minutes_empty", sa.Integer, comment="Without a bike; null if unknown [min]"),
+    sa.Column("minutes_full", sa.Integer, comment="Without a free dock; null if unknown [min]"),
+    sa.Column(
+        "intervals",
+        sa.SmallInteger,
+        nullable=False,
+        comment="Of the hour's four intervals of 15 minutes, how many are known [0-4]",
+    ),
+    *_not_negative("departures", "arrivals", "minutes_empty", "minutes_full", "intervals"),
+    time="hour",
+    scope=("system_id",),
+    comment="How many bikes left and came in an hour, and how long a station was empty or full",
     metadata=METADATA,
 )
 

@@ -78,14 +78,13 @@ class OpenWeatherMap:
             PermanentFeedError: It was refused, or cannot be had from this address.
         """
         query = {"lat": f"{place.lat:.4f}", "lon": f"{place.lon:.4f}", "units": _SYSTEM}
-        fetched_at, now = self._service.ask(
-            f"{self._url}/weather",
-            query,
-            lambda answer: (answer.fetched_at, read_current(answer, _SYSTEM)),
+        now = self._service.ask(
+            f"{self._url}/weather", query, lambda answer: read_current(answer, _SYSTEM)
         )
-        ahead = self._service.ask(
+        # Asked last, and so from when on all of it is known.
+        fetched_at, ahead = self._service.ask(
             f"{self._url}/forecast",
             {**query, "cnt": str(_STEPS)},
-            lambda answer: read_forecast(answer, _SYSTEM),
+            lambda answer: (answer.fetched_at, read_forecast(answer, _SYSTEM)),
         )
         return report(fetched_at, now, ahead)

@@ -83,7 +83,7 @@ class Report:
 
     Attributes:
         source: `open-meteo` or `openweathermap`.
-        fetched_at: When we asked (aware, UTC), of the first request where it took several.
+        fetched_at: When we asked (aware, UTC), of the last request where it took several.
         rows: Columns `COLUMNS`; no two rows have the same `kind` and `valid_at`. May be empty.
             `kind` is `observation`, `forecast` or `reanalysis`; `valid_at` the time stated (UTC).
             Temperatures are °C; humidity, cloud cover and probability %; wind m/s; precipitation

@@ -155,13 +155,40 @@ def test_a_past_window_is_filled_by_reanalysis_beside_what_was_known_then(
     pd.testing.assert_frame_equal(stayed, known)
 
 
-def test_hours_that_the_archive_does_not_know_yet_get_no_row(
+def test_hours_that_the_archive_does_not_know_get_no_row_and_take_none_away(
     follow, source, materialize, warehouse
 ):
     follow("nyc")
-    source.serve(ARCHIVE, past(NOON.replace(hour=0), [None] * 24))
-    assert materialize(times=[NOW + timedelta(days=1)]).success
+    start = NOON.replace(hour=0)
+    source.serve(ARCHIVE, past(start, [5.0] * 24), past(start, [None] * 24))
+    materialize(times=[NOW + timedelta(days=9)])
+    known = read(warehouse, WEATHER)
+    with pytest.raises(dg.Failure, match="its archive has nothing of"):
+        materialize(times=[NOW + timedelta(days=9)])
+    assert len(known) == 1
+    pd.testing.assert_frame_equal(read(warehouse, WEATHER), known)
+
+
+def test_a_half_hour_without_a_full_hour_has_no_reanalysis_and_is_no_failure(
+    follow, source, materialize, warehouse
+):
+    follow("nyc")
+    source.serve(ARCHIVE, past(NOON.replace(hour=0), [5.0] * 24))
+    assert materialize("2026-03-01-12:30", times=[NOW + timedelta(days=9)]).success
     assert read(warehouse, WEATHER).empty
+
+
+def test_an_answer_that_tells_nothing_of_the_present_takes_nothing_away(
+    follow, source, materialize, warehouse
+):
+    follow("nyc")
+    stale = present(now=NOON - timedelta(days=30))
+    source.serve(FORECAST, present(), stale)
+    materialize()
+    known = read(warehouse, WEATHER)
+    with pytest.raises(dg.Failure, match="it told nothing of the present"):
+        materialize()
+    pd.testing.assert_frame_equal(read(warehouse, WEATHER), known)
 
 
 def test_days_of_the_past_are_asked_for_at_once(follow, source, materialize, warehouse):

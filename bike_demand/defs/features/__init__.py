@@ -1,0 +1,1 @@
+"""From status to what models learn from: features, and demand by the hour."""

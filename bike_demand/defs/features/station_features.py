@@ -1,0 +1,147 @@
+"""The asset `station_features`. What a feature is, stands in `forecasting.features`."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from bike_demand import settings
+from bike_demand.automation import RETRIES
+from bike_demand.failures import PermanentFailure
+from bike_demand.forecasting import features as work
+from bike_demand.forecasting.grid import COLUMNS, Grid, to_grid
+from bike_demand.partitions import HOUR, hourly_partitions
+from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
+from bike_demand.storage.tables import (
+    STATION_FEATURES,
+    STATION_INFORMATION,
+    STATION_STATUS,
+    WEATHER,
+)
+
+SNAPSHOTS_NEEDED = 3
+"""Of the four of an hour."""
+
+COMPLETE = "every_system_complete"
+
+# An observation of the weather is of use for two hours, and stands with its own half hour.
+WEATHER_REACH = Reach(lookback=((timedelta(hours=3), timedelta()),))
+
+
+class FeaturesConfig(dg.Config):
+    """How features are made."""
+
+    allow_partial: bool = False
+    """Make them of hours with fewer than three snapshots, too."""
+
+
+@dg.asset(
+    partitions_def=hourly_partitions(settings.load()),
+    backfill_policy=dg.BackfillPolicy.multi_run(24),
+    ins={
+        "status": dg.AssetIn(
+            STATION_STATUS.name,
+            metadata=read_metadata(
+                columns=["system_id", *COLUMNS], reach=Reach(lookback=work.LOOKBACK)
+            ),
+        ),
+        "stations": dg.AssetIn(
+            STATION_INFORMATION.name,
+            metadata=read_metadata(columns=["system_id", "station_id", "lat", "lon", "capacity"]),
+        ),
+        "weather": dg.AssetIn(WEATHER.name, metadata=read_metadata(reach=WEATHER_REACH)),
+    },
+    check_specs=[
+        dg.AssetCheckSpec(
+            COMPLETE,
+            asset=STATION_FEATURES.name,
+            description="Features were made of every hour of every system.",
+        )
+    ],
+    retry_policy=RETRIES,
+    metadata=table_metadata(STATION_FEATURES),
+    group_name="features",
+    kinds={"python", "postgres"},
+    code_version=work.FEATURE_VERSION,
+)
+def station_features(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
+    context: dg.AssetExecutionContext,
+    config: FeaturesConfig,
+    status: pd.DataFrame,
+    stations: pd.DataFrame,
+    weather: pd.DataFrame,
+):
+    """What was known of each station at each tick, as models see it.
+
+    An hour needs three of its four snapshots, unless `allow_partial` is set. What is missing is
+    null, never filled; nothing that was fetched or issued after a tick enters its row. The same
+    function makes the features of training, of forecasts and of backtests.
+    """
+    span = context.partition_time_window
+    start = span.start - max(before for before, _ in work.LOOKBACK)
+    systems = {system.system_id: system for system in settings.load().systems}
+    made: dict[str, tuple[Grid, list[datetime]]] = {}
+    refused: dict[str, str] = {}
+    for system_id in sorted({*systems, *status["system_id"].unique()}):
+        if system_id not in systems or systems[system_id].timezone is None:
+            refused[system_id] = "the settings do not say its timezone: add it under [[systems]]"
+            continue
+        grid = to_grid(status[status["system_id"] == system_id], start, span.end)
+        snapshots = _snapshots(grid, span.start, span.end)
+        needed = 1 if config.allow_partial else SNAPSHOTS_NEEDED
+        hours = [hour for hour, number in snapshots.items() if number >= needed]
+        if hours:
+            made[system_id] = grid, hours
+        if len(hours) < len(snapshots):
+            refused[system_id] = _reason(snapshots, needed)
+    told = "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
+    if not made:
+        raise PermanentFailure(f"No features were made; what is stored stays.\n{told}")
+
+    def frames() -> Iterator[pd.DataFrame]:
+        for system_id, (grid, hours) in made.items():
+            around = work.Surroundings(
+                stations=stations[stations["system_id"] == system_id],
+                weather=weather[weather["system_id"] == system_id],
+                timezone=str(systems[system_id].timezone),
+                country=systems[system_id].country,
+            )
+            for _, day in groupby(hours, key=datetime.date):  # what is in memory at a time
+                origins = np.concatenate([grid.index(hour) + np.arange(4) for hour in day])
+                rows = work.features(grid, origins, around)
+                yield rows.assign(system_id=system_id, feature_version=work.FEATURE_VERSION)
+
+    return dg.MaterializeResult(
+        value=Rows(frames(), {"system_id": [*made]}),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=COMPLETE,
+                passed=not refused,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"refused": told or "none"},
+            )
+        ],
+    )
+
+
+def _snapshots(grid: Grid, start: datetime, end: datetime) -> dict[datetime, int]:
+    """How many of its four snapshots each hour has."""
+    known = ~np.isnat(grid.fetched_at)
+    first = grid.index(start)
+    return {
+        start + number * HOUR: int(known[first + 4 * number : first + 4 * number + 4].sum())
+        for number in range((end - start) // HOUR)
+    }
+
+
+def _reason(snapshots: Mapping[datetime, int], needed: int) -> str:
+    few = {hour: number for hour, number in snapshots.items() if number < needed}
+    hour, number = next(iter(few.items()))
+    return (
+        f"{len(few)} of {len(snapshots)} hours have fewer than {needed} of 4 snapshots, the first "
+        f"is {hour:%Y-%m-%d %H:%M} UTC with {number}. What was not fetched then stays a gap"
+        + ("." if needed == 1 else "; allow_partial makes features of what there is.")
+    )
