@@ -5,7 +5,7 @@ is imported when the command runs, so that `--help` answers at once.
 """
 
 import os
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class _Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(value)
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo is None:
+        if moment is None or moment.tzinfo is None or not 2000 <= moment.year <= 2100:
             self.fail(f"{value!r} is not a time such as 2026-05-01T12:00Z", param, ctx)
         return moment
 
@@ -224,7 +224,7 @@ def down() -> None:
 @click.option("--at", type=_Moment(), help="Its time at first, as 2026-05-01T12:00Z [now].")
 @click.option(
     "--clock-factor",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 100_000, min_open=True),
     default=1.0,
     show_default=True,
     help="How much faster its time passes.",
@@ -281,9 +281,9 @@ def simulate(  # noqa: PLR0913  # one for each option
     from bike_demand.simulation.server import CityServer
 
     version = Version(gbfs_version)
-    clock = Clock(at, clock_factor)
     first = None if start is None else start.date()
     try:
+        clock = Clock(at, clock_factor)
         plan = work.make_plan(clock(), first, history, stations, seed, timezone)
         wrong = from_words(misbehave)
     except ValueError as error:
@@ -294,3 +294,111 @@ def simulate(  # noqa: PLR0913  # one for each option
     city = City(plan)
     server = CityServer(city, clock, version=version, port=port, wrong=wrong)
     work.serve(server, plan, version, parent)
+
+
+class _Horizons(click.ParamType[tuple[int, ...]]):
+    """Hours ahead, each once, ascending."""
+
+    name = "hours"
+
+    def convert(
+        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Read `1,3,6`."""
+        if isinstance(value, tuple):
+            return value
+        words = value.split(",")
+        if not all(word.isdecimal() and 1 <= int(word) <= 24 for word in words):
+            self.fail(f"{value!r} is not a list of 1 to 24 hours such as 1,3,6", param, ctx)
+        return tuple(sorted({int(word) for word in words}))
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--system-id", required=True, help="The system that the file is a recording of.")
+@click.option(
+    "--timezone",
+    metavar="TZ",
+    help="Clock its riders live by [UTC], and zone of times in the file that state none.",
+)
+@click.option(
+    "--station-information",
+    type=click.Path(path_type=Path),
+    help="Its GBFS station_information.json: where stations are.",
+)
+@click.option(
+    "--from",
+    "start",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="First day to learn from, UTC [the first with a week of data before it].",
+)
+@click.option(
+    "--train-days",
+    type=click.IntRange(14, 3_650),
+    default=28,
+    show_default=True,
+    help="Days to learn from.",
+)
+@click.option(
+    "--test-days",
+    type=click.IntRange(1, 3_650),
+    default=14,
+    show_default=True,
+    help="Days after them to be scored on.",
+)
+@click.option(
+    "--horizons",
+    type=_Horizons(),
+    default="1,3,6,12,24",
+    show_default=True,
+    help="Hours ahead.",
+)
+@click.option(
+    "--breakdown",
+    "breakdowns",
+    type=click.Choice(["hour", "activity", "neighbourhood"]),
+    multiple=True,
+    help="Scores by group as well; may be repeated.",
+)
+@click.option(
+    "--json",
+    "out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Write all figures here.",
+)
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw error by horizon (PNG)."
+)
+def backtest(  # noqa: PLR0913  # one for each option
+    path: Path,
+    *,
+    system_id: str,
+    timezone: str | None,
+    station_information: Path | None,
+    start: datetime | None,
+    train_days: int,
+    test_days: int,
+    horizons: tuple[int, ...],
+    breakdowns: tuple[str, ...],
+    out: Path,
+    plot: Path | None,
+) -> None:
+    """Score forecasts on a recording's past, against simple ones. Needs no database.
+
+    What is scored, and how: docs/backtest.md.
+    """
+    from bike_demand import backtest as work
+
+    if "neighbourhood" in breakdowns and station_information is None:
+        raise click.UsageError("Neighbourhoods need to know places: give --station-information.")
+    plan = work.Plan(
+        system_id=system_id,
+        timezone=timezone,
+        start=None if start is None else start.replace(tzinfo=UTC),
+        train=timedelta(days=train_days),
+        test=timedelta(days=test_days),
+        horizons=horizons,
+        breakdowns=tuple(dict.fromkeys(breakdowns)),
+    )
+    work.run(path, plan, station_information, out, plot)

@@ -1,0 +1,89 @@
+"""Probability of each count of bikes at a station: the form that every forecast takes.
+
+Mean, quantiles and the probabilities of an empty and a full station all come from it, so they
+agree with one another. How a model comes by it is not known here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ROUNDING = 1e-9  # sums of probabilities that should be a level miss it by less
+_NEWTON_STEPS = 5
+_MAX_STEP = 0.5
+_MAX_STRENGTH = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """Distributions of N counts, each over 0 … its capacity.
+
+    Attributes:
+        cumulative: F(0) … F(K - 1), shape (N, K); 1 from the capacity on.
+        capacity: Bikes that a station has room for, shape (N,); below K.
+    """
+
+    cumulative: NDArray[np.float64]
+    capacity: NDArray[np.int64]
+
+    @classmethod
+    def of_masses(cls, masses: NDArray[np.float64], capacity: NDArray[np.int64]) -> Self:
+        """From the probability of each count, or weights that are proportional to it.
+
+        Args:
+            masses: Not negative, shape (N, K); none beyond the capacity.
+            capacity: Shape (N,).
+        """
+        cumulative = np.cumsum(masses, axis=1)
+        cumulative /= cumulative[:, -1:]
+        return cls(cumulative, capacity)
+
+    def moved_to(self, mean: NDArray[np.float64]) -> Self:
+        """The distributions nearest to these, by Kullback-Leibler, that have some means.
+
+        Each mass is weighted with e^(λ·k), and λ found by Newton's method. Where masses cannot be
+        weighted to a mean, as with only one of them, they come as near as a λ of 2 brings them.
+
+        Args:
+            mean: Shape (N,); what lies outside of 0 … capacity is taken for its end.
+        """
+        masses = np.diff(self.cumulative, axis=1, prepend=0)
+        wanted = np.clip(mean, 0, self.capacity)
+        before = self.mean()
+        from_mean = np.arange(masses.shape[1]) - before[:, None]
+        strength = np.zeros(len(masses))
+        for _ in range(_NEWTON_STEPS):
+            weighted = masses * np.exp(strength[:, None] * from_mean)
+            total = weighted.sum(axis=1)
+            shift = (weighted * from_mean).sum(axis=1) / total
+            spread = (weighted * from_mean**2).sum(axis=1) / total - shift**2
+            missing = np.where(spread > _ROUNDING, wanted - before - shift, 0)
+            step = np.clip(missing / np.maximum(spread, _ROUNDING), -_MAX_STEP, _MAX_STEP)
+            strength = np.clip(strength + step, -_MAX_STRENGTH, _MAX_STRENGTH)
+        return self.of_masses(masses * np.exp(strength[:, None] * from_mean), self.capacity)
+
+    def mean(self) -> NDArray[np.float64]:
+        """The expected count: Σ P(Y > k)."""
+        return np.asarray((1 - self.cumulative).sum(axis=1))
+
+    def quantiles(self, levels: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+        """The lowest counts with F at the level or above, shape (N, levels)."""
+        found = [(self.cumulative < level - _ROUNDING).sum(axis=1) for level in levels]
+        return np.stack(found, axis=1).astype(np.float64)
+
+    def below(self, count: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P(Y < count), for whole counts of any size."""
+        last = np.clip(count.astype(np.int64) - 1, -1, self.cumulative.shape[1] - 1)
+        found = self.cumulative[np.arange(len(last)), last]
+        return np.where(last < 0, 0.0, found)
+
+    def empty(self) -> NDArray[np.float64]:
+        """P(Y = 0)."""
+        return self.cumulative[:, 0]
+
+    def full(self) -> NDArray[np.float64]:
+        """P(Y = capacity): no dock is free."""
+        return 1 - self.below(self.capacity.astype(np.float64))

@@ -1,0 +1,123 @@
+"""Which origins and targets a backtest learns from and is scored on. No forecasts, no scores."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bike_demand.forecasting.grid import TICK, Grid
+
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+WEEK: Final = timedelta(days=7)
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A time to learn from and the time after it to be scored on.
+
+    Attributes:
+        start: S, UTC. What was before it serves lags only.
+        train: From S to T0.
+        test: From T0 to T1.
+    """
+
+    start: datetime
+    train: timedelta
+    test: timedelta
+
+    @property
+    def train_end(self) -> datetime:
+        """T0, where the test begins."""
+        return self.start + self.train
+
+    @property
+    def end(self) -> datetime:
+        """T1, where it ends."""
+        return self.train_end + self.test
+
+
+def first_start(first: datetime) -> datetime:
+    """The first midnight (UTC) with a full week of data before it, if data begins at a time."""
+    earliest = first.astimezone(UTC) + WEEK
+    midnight = earliest.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if midnight == earliest else midnight + DAY
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Rows to learn from or to score: N stations, each at an origin and a target.
+
+    Attributes:
+        origins: Rows of the grid, shape (N,); ascending.
+        targets: Likewise, all one horizon later.
+        stations: Columns of the grid; ascending for each origin.
+        dropped: How many of the stations and origins in question are not among them.
+    """
+
+    origins: Indices
+    targets: Indices
+    stations: Indices
+    dropped: int
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def of(self, array: NDArray[np.float32], lag: timedelta | None = None) -> NDArray[np.float64]:
+        """Values of an array of the grid at the targets, or some time before them."""
+        rows = self.targets if lag is None else self.targets - lag // TICK
+        return array[rows, self.stations].astype(np.float64)
+
+    def at_origin(self, array: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Values of an array of the grid at the origins."""
+        return array[self.origins, self.stations].astype(np.float64)
+
+    def where(self, kept: NDArray[np.bool_]) -> "Pairs":
+        """Some of them; the others are dropped."""
+        return Pairs(
+            self.origins[kept],
+            self.targets[kept],
+            self.stations[kept],
+            self.dropped + int((~kept).sum()),
+        )
+
+
+def in_service(grid: Grid) -> NDArray[np.bool_]:
+    """Which stations are on the street and give bikes out, by tick and station."""
+    serves: NDArray[np.bool_] = (grid.installed == 1) & (grid.renting == 1)
+    return serves
+
+
+def hourly_origins(grid: Grid, begin: datetime, end: datetime) -> Indices:
+    """Rows of the grid at full hours in `[begin, end)`; both are full hours."""
+    return np.arange(grid.index(begin), grid.index(end), HOUR // TICK)
+
+
+def hourly_pairs(grid: Grid, begin: datetime, end: datetime, horizon: timedelta) -> Pairs:
+    """Pairs with the origin at a full hour, `begin ≤ origin` and `target < end`.
+
+    A station and origin is in question if both are on the grid. It counts iff the station is
+    installed and renting at origin and target, and its bikes are known at both, and a day and a
+    week before the target.
+
+    Args:
+        grid: From a week before `begin` on.
+        begin: A full hour.
+        end: Another.
+        horizon: Whole ticks, up to a day: with more, what was a day before the target would
+            lie after the origin.
+    """
+    if not TICK <= horizon <= DAY:
+        raise ValueError(f"a horizon is from {TICK} to {DAY}, not {horizon}")
+    origins = hourly_origins(grid, begin, max(begin, end - horizon))
+    targets = origins + horizon // TICK
+    known, serves = ~np.isnan(grid.bikes), in_service(grid)
+    counts = serves[origins] & serves[targets] & known[origins] & known[targets]
+    for lag in (DAY, WEEK):
+        counts &= known[targets - lag // TICK]
+    rows, stations = np.nonzero(counts)
+    return Pairs(origins[rows], targets[rows], stations, counts.size - len(rows))

@@ -1,0 +1,51 @@
+"""A distribution over counts, and what is told of it."""
+
+import numpy as np
+import pytest
+
+from bike_demand.forecasting.distribution import Distribution
+
+
+@pytest.fixture
+def two():
+    """One over 0 … 3, and one over 0 … 1."""
+    masses = np.array([[0.1, 0.2, 0.3, 0.4], [3.0, 1.0, 0, 0]])
+    return Distribution.of_masses(masses, np.array([3, 1]))
+
+
+def test_it_has_a_mean(two):
+    assert two.mean() == pytest.approx([2.0, 0.25])
+
+
+def test_a_quantile_is_the_lowest_count_that_reaches_its_level(two):
+    assert two.quantiles([0.1, 0.3, 0.31, 0.9]).tolist() == [[0, 1, 2, 3], [0, 0, 0, 1]]
+
+
+def test_it_tells_how_probable_fewer_bikes_are(two):
+    assert two.below(np.array([0.0, 0.0])).tolist() == [0, 0]
+    assert two.below(np.array([2.0, 99.0])) == pytest.approx([0.3, 1])
+
+
+def test_it_tells_how_probable_empty_and_full_are(two):
+    assert two.empty() == pytest.approx([0.1, 0.75])
+    assert two.full() == pytest.approx([0.4, 0.25])
+
+
+def test_a_station_without_room_is_empty_and_full():
+    none = Distribution.of_masses(np.ones((1, 1)), np.array([0]))
+    assert (none.empty(), none.full()) == (1, 1)
+
+
+def test_it_can_be_moved_to_another_mean_within_what_is_possible(two):
+    moved = two.moved_to(np.array([1.2, 0.6]))
+    assert moved.mean() == pytest.approx([1.2, 0.6], abs=1e-3)
+    assert moved.cumulative[1].tolist() == pytest.approx([0.4, 1, 1, 1], abs=1e-3)
+
+
+def test_it_stays_where_it_is_if_that_is_its_mean(two):
+    assert two.moved_to(two.mean()).cumulative == pytest.approx(two.cumulative)
+
+
+def test_a_certain_count_is_not_moved():
+    certain = Distribution.of_masses(np.array([[0.0, 1.0, 0.0]]), np.array([2]))
+    assert certain.moved_to(np.array([2.0])).mean() == pytest.approx([1.0])
