@@ -55,15 +55,22 @@ class Distribution:
         before = self.mean()
         from_mean = np.arange(masses.shape[1]) - before[:, None]
         strength = np.zeros(len(masses))
+
+        def weighted_masses() -> NDArray[np.float64]:
+            # Scaled to the greatest weight of a mass, as weights of none there may overflow.
+            exponent = np.where(masses > 0, strength[:, None] * from_mean, -np.inf)
+            exponent -= exponent.max(axis=1, keepdims=True)
+            return np.asarray(masses * np.exp(exponent))
+
         for _ in range(_NEWTON_STEPS):
-            weighted = masses * np.exp(strength[:, None] * from_mean)
+            weighted = weighted_masses()
             total = weighted.sum(axis=1)
             shift = (weighted * from_mean).sum(axis=1) / total
             spread = (weighted * from_mean**2).sum(axis=1) / total - shift**2
             missing = np.where(spread > _ROUNDING, wanted - before - shift, 0)
             step = np.clip(missing / np.maximum(spread, _ROUNDING), -_MAX_STEP, _MAX_STEP)
             strength = np.clip(strength + step, -_MAX_STRENGTH, _MAX_STRENGTH)
-        return self.of_masses(masses * np.exp(strength[:, None] * from_mean), self.capacity)
+        return self.of_masses(weighted_masses(), self.capacity)
 
     def mean(self) -> NDArray[np.float64]:
         """The expected count: Σ P(Y > k)."""

@@ -49,3 +49,13 @@ def test_it_stays_where_it_is_if_that_is_its_mean(two):
 def test_a_certain_count_is_not_moved():
     certain = Distribution.of_masses(np.array([[0.0, 1.0, 0.0]]), np.array([2]))
     assert certain.moved_to(np.array([2.0])).mean() == pytest.approx([1.0])
+
+
+def test_a_small_station_is_moved_beside_one_of_thousands_of_docks():
+    # Regression: weights of counts that the small one cannot have overflowed to NaN.
+    masses = np.zeros((2, 5001))
+    masses[0, :21] = np.append(1.0, np.full(20, 1e-4))
+    masses[1] = 1
+    both = Distribution.of_masses(masses, np.array([20, 5000]))
+    moved = both.moved_to(np.array([3.0, 2500.0]))
+    assert moved.mean() == pytest.approx([3.0, 2500.0], abs=0.1)
