@@ -31,11 +31,11 @@ def demand(grid: Grid, hours: Sequence[datetime]) -> pd.DataFrame:
         hours: Beginnings, UTC, on ticks of the grid.
 
     Returns:
-        A row for each hour and each station of the grid: `hour`, `station_id`, `departures` and
-        `arrivals` (bikes, decreases and increases over the known intervals), `minutes_empty` and
-        `minutes_full` (of the known intervals that began without a bike, or without a free dock),
-        `intervals` (how many are known, 0-4). Null where no interval is known; `minutes_full` also
-        where the docks are at the beginning of none.
+        A row for each hour and each station of which an interval is known: `hour`, `station_id`,
+        `departures` and `arrivals` (bikes, decreases and increases over the known intervals),
+        `minutes_empty` and `minutes_full` (of the known intervals that began without a bike, or
+        without a free dock), `intervals` (how many are known, 1-4). `minutes_full` is null where
+        the docks are known at the beginning of none.
 
     Raises:
         ValueError: An hour begins on no tick of the grid.
@@ -50,7 +50,8 @@ def demand(grid: Grid, hours: Sequence[datetime]) -> pd.DataFrame:
     names = ("departures", "arrivals", "minutes_empty", "minutes_full", "intervals")
     nothing = np.empty(0, dtype=np.float32)
     values = {name: np.concatenate([nothing, *(part[name] for part in parts)]) for name in names}
-    return pd.DataFrame({**keys, **values}).astype({"intervals": "int16"})
+    found = pd.DataFrame({**keys, **values}).astype({"intervals": "int16"})
+    return found[found["intervals"] > 0].reset_index(drop=True)
 
 
 def _hour(grid: Grid, hour: datetime) -> dict[str, Floats]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ROUNDING = 1e-9  # sums of probabilities that should be a level miss it by less
-_NEWTON_STEPS = 5
-_MAX_STEP = 0.5
+_STEPS = 16
+_ENOUGH = 1e-3  # bikes that a mean may be off
 _MAX_STRENGTH = 2.0
 
 
@@ -44,8 +44,9 @@ class Distribution:
     def moved_to(self, mean: NDArray[np.float64]) -> Self:
         """The distributions nearest to these, by Kullback-Leibler, that have some means.
 
-        Each mass is weighted with e^(λ·k), and λ found by Newton's method. Where masses cannot be
-        weighted to a mean, as with only one of them, they come as near as a λ of 2 brings them.
+        Each mass is weighted with e^(λ·k), and λ in [-2, 2] found by Newton's method, halving the
+        interval wherever a step leaves it or gains too little. Where masses cannot be weighted to a
+        mean, as with only one of them, they come as near as the ends of the interval bring them.
 
         Args:
             mean: Shape (N,); what lies outside of 0 … capacity is taken for its end.
@@ -54,23 +55,31 @@ class Distribution:
         wanted = np.clip(mean, 0, self.capacity)
         before = self.mean()
         from_mean = np.arange(masses.shape[1]) - before[:, None]
-        strength = np.zeros(len(masses))
 
-        def weighted_masses() -> NDArray[np.float64]:
+        def weighted_by(strength: NDArray[np.float64]) -> NDArray[np.float64]:
             # Scaled to the greatest weight of a mass, as weights of none there may overflow.
             exponent = np.where(masses > 0, strength[:, None] * from_mean, -np.inf)
             exponent -= exponent.max(axis=1, keepdims=True)
             return np.asarray(masses * np.exp(exponent))
 
-        for _ in range(_NEWTON_STEPS):
-            weighted = weighted_masses()
+        strength = np.zeros(len(masses))
+        low, high = strength - _MAX_STRENGTH, strength + _MAX_STRENGTH
+        worst = np.full(len(masses), np.inf)
+        for _ in range(_STEPS):
+            weighted = weighted_by(strength)
             total = weighted.sum(axis=1)
             shift = (weighted * from_mean).sum(axis=1) / total
             spread = (weighted * from_mean**2).sum(axis=1) / total - shift**2
-            missing = np.where(spread > _ROUNDING, wanted - before - shift, 0)
-            step = np.clip(missing / np.maximum(spread, _ROUNDING), -_MAX_STEP, _MAX_STEP)
-            strength = np.clip(strength + step, -_MAX_STRENGTH, _MAX_STRENGTH)
-        return self.of_masses(weighted_masses(), self.capacity)
+            missing = wanted - before - shift
+            low, high = (
+                np.where(missing > 0, strength, low),
+                np.where(missing > 0, high, strength),
+            )
+            step = strength + missing / np.maximum(spread, _ROUNDING)
+            good = (low < step) & (step < high) & (np.abs(missing) <= worst / 2)
+            worst = np.abs(missing)
+            strength = np.where(worst > _ENOUGH, np.where(good, step, (low + high) / 2), strength)
+        return self.of_masses(weighted_by(strength), self.capacity)
 
     def mean(self) -> NDArray[np.float64]:
         """The expected count: Σ P(Y > k)."""

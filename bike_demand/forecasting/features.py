@@ -188,7 +188,8 @@ def _declared_capacity(stations: pd.DataFrame, station_ids: NDArray[np.object_])
         stations["capacity"].to_numpy(dtype=np.float32, na_value=np.nan),
         index=pd.Index(stations["station_id"], dtype=object),
     )
-    return declared.reindex(station_ids).to_numpy()
+    # Feeds that do not count docks say 0.
+    return declared.where(declared > 0).reindex(station_ids).to_numpy()
 
 
 def _each(per_tick: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

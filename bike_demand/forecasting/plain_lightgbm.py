@@ -100,8 +100,9 @@ class PlainLightGBM:
             histogram = np.zeros((count, 2 * self._reach + 1))
             bins = np.searchsorted(edges, predicted[rows])
             np.add.at(histogram, (bins, changes[rows] + self._reach), 1)
-            # Where many predictions are equal a bin can be without rows, and without forecasts.
-            sums = np.maximum(histogram.sum(axis=1, keepdims=True), 1)
+            # Where many predictions are equal a bin can be without rows: it has those of all.
+            histogram[histogram.sum(axis=1) == 0] = histogram.sum(axis=0)
+            sums = histogram.sum(axis=1, keepdims=True)
             self._change_edges.append(edges)
             self._cumulative.append(np.cumsum(histogram, axis=1) / sums)
 

@@ -139,6 +139,8 @@ def summary(losses: pd.DataFrame) -> dict[str, float]:
 
     RMSE = √mean (y - mean)², MAE = mean |y - median|, WAPE = Σ |y - median| / Σ y.
     """
+    if losses[["squared", "absolute", "crps", "brier_empty"]].isna().any(axis=None):
+        raise ValueError("a row without a loss would be left out of the score, and of no other's")
     mean = losses.mean()
     bikes = float(losses["observed"].sum())
     scores = {

@@ -69,6 +69,7 @@ class Yardstick:
         self._feature_row[known] = np.arange(known.sum())
         train = grid.between(grid.index(split.start), grid.index(split.train_end))
         self._activity = _activity(train)
+        self._seen_in_training = ~np.isnan(train.bikes).all(axis=0)
         self._room = _most_room(train)
 
     def score(self, horizon: timedelta, breakdowns: Sequence[str] = ()) -> dict[str, Any]:
@@ -151,7 +152,7 @@ class Yardstick:
             local = self._grid.ticks.tz_convert(self._surroundings.timezone)
             return local.hour.to_numpy()[pairs.targets]
         if breakdown == "activity":
-            edges = np.quantile(self._activity, [1 / 3, 2 / 3])
+            edges = np.quantile(self._activity[self._seen_in_training], [1 / 3, 2 / 3])
             groups = np.array(ACTIVITIES, dtype=object)[np.searchsorted(edges, self._activity)]
         else:
             groups = neighbourhoods(self._surroundings.stations, self._grid.station_ids)

@@ -183,7 +183,33 @@ def test_demand_looks_at_the_tick_that_closes_the_hour(follow, store, materializ
     assert frame["arrivals"].iloc[0] == changes[changes > 0].sum()
 
 
+def test_demand_of_an_hour_that_is_not_closed_yet_is_made_and_says_so(
+    follow, store, materialize, warehouse
+):
+    follow("nyc")
+    store(NOON, NOON + HOUR)
+    result = materialize("station_demand", NOON)
+    assert set(read(warehouse, STATION_DEMAND)["intervals"]) == {3}
+    [check] = result.get_asset_check_evaluations()
+    assert not check.passed
+    assert check.metadata["lacking"].value == "nyc 2026-03-03 12:00"
+
+
+def test_demand_of_an_hour_is_the_same_alone_and_in_a_backfill(
+    follow, store, materialize, warehouse
+):
+    follow("nyc")
+    store(NOON, NOON + HOUR + QUARTER)
+    store(NOON + 2 * HOUR, NOON + 3 * HOUR + QUARTER, system_id="bos")
+    materialize("station_demand", NOON)
+    alone = read(warehouse, STATION_DEMAND)
+    materialize("station_demand", NOON, NOON + 2 * HOUR)
+    again = read(warehouse, STATION_DEMAND, [Window(NOON, NOON + HOUR)])
+    pd.testing.assert_frame_equal(again, alone)
+
+
 def test_demand_of_an_hour_without_snapshots_is_refused(follow, materialize):
     follow("nyc")
-    with pytest.raises(dg.Failure, match="There is no snapshot of 2026-03-03 12:00"):
+    unknown = "No interval between snapshots is known of 2026-03-03 12:00"
+    with pytest.raises(dg.Failure, match=unknown):
         materialize("station_demand", NOON)

@@ -42,9 +42,10 @@ def test_minutes_empty_and_full_are_of_the_known_intervals_that_began_so():
 
 
 def test_of_an_hour_of_which_nothing_is_known_nothing_is_said():
-    found = of([5, NONE, 3, NONE, 2])
-    assert found["intervals"] == 0
-    assert found[["departures", "arrivals", "minutes_empty", "minutes_full"]].isna().all()
+    grid = random_grid(0, stations=2, ticks=5, start=START)
+    grid.bikes[:, 0] = [5, NONE, 3, NONE, 2]
+    grid.bikes[:, 1] = [5, 5, 3, 3, 2]
+    assert demand(grid, [START])["station_id"].tolist() == ["s001"]
 
 
 def test_a_station_that_does_not_tell_its_docks_is_not_said_to_be_full():
@@ -53,9 +54,11 @@ def test_a_station_that_does_not_tell_its_docks_is_not_said_to_be_full():
     assert found["minutes_empty"] == 0
 
 
-@pytest.mark.parametrize(("hour", "intervals"), [(-1, 0), (0, 4), (1, 1), (2, 0)])
+@pytest.mark.parametrize(("hour", "intervals"), [(-1, []), (0, [4]), (1, [1]), (2, [])])
 def test_what_lies_beyond_the_grid_is_unknown(hour, intervals):
-    assert of([5, 5, 5, 5, 5, 5], hour=START + hour * HOUR)["intervals"] == intervals
+    grid = random_grid(0, stations=1, ticks=6, start=START)
+    grid.bikes[:] = 5
+    assert demand(grid, [START + hour * HOUR])["intervals"].tolist() == intervals
 
 
 def test_hours_and_stations_come_in_order_with_their_types():

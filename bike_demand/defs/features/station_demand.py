@@ -10,8 +10,9 @@ from bike_demand.forecasting.demand import demand
 from bike_demand.forecasting.grid import COLUMNS, TICK, to_grid
 from bike_demand.partitions import HOUR, hourly_partitions
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
-from bike_demand.storage.frames import empty_frame
 from bike_demand.storage.tables import STATION_DEMAND, STATION_STATUS
+
+COMPLETE = "every_interval_known"
 
 
 @dg.asset(
@@ -26,30 +27,49 @@ from bike_demand.storage.tables import STATION_DEMAND, STATION_STATUS
             ),
         )
     },
+    check_specs=[
+        dg.AssetCheckSpec(
+            COMPLETE,
+            asset=STATION_DEMAND.name,
+            description="All four intervals of every hour are known of every system.",
+        )
+    ],
     retry_policy=RETRIES,
     metadata=table_metadata(STATION_DEMAND),
     group_name="features",
     kinds={"python", "postgres"},
     code_version="1",
 )
-def station_demand(context: dg.AssetExecutionContext, status: pd.DataFrame) -> Rows:
+def station_demand(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
+    context: dg.AssetExecutionContext, status: pd.DataFrame
+):
     """How many bikes left and came to each station in each hour, and how long it was empty or full.
 
     Departures and arrivals are what the counts at the four quarters of an hour show of them, so
     never less than that were: who came and went between two snapshots is not seen.
     """
     span = context.partition_time_window
-    frames = []
+    hours = list(pd.date_range(span.start, span.end, freq=HOUR, inclusive="left"))
+    frames, lacking = {}, []
     for system_id, own in status.groupby("system_id"):
-        grid = to_grid(own, span.start, span.end + TICK)
-        hours = list(pd.date_range(span.start, span.end, freq=HOUR, inclusive="left"))
-        frames.append(demand(grid, hours).assign(system_id=system_id))
+        rows = demand(to_grid(own, span.start, span.end + TICK), hours)
+        if len(rows):
+            frames[str(system_id)] = rows.assign(system_id=system_id)
+        most = rows.groupby("hour")["intervals"].max()
+        lacking += [f"{system_id} {hour:%Y-%m-%d %H:%M}" for hour in hours if most.get(hour, 0) < 4]
     if not frames:
         raise PermanentFailure(
-            f"There is no snapshot of {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} "
-            "UTC. What was not fetched then stays a gap."
+            f"No interval between snapshots is known of {span.start:%Y-%m-%d %H:%M} to "
+            f"{span.end:%Y-%m-%d %H:%M} UTC. What was not fetched then stays a gap."
         )
-    systems = [str(system_id) for system_id in status["system_id"].unique()]
-    filled = [frame for frame in frames if len(frame)]
-    rows = pd.concat(filled, ignore_index=True) if filled else empty_frame(STATION_DEMAND)
-    return Rows(rows, {"system_id": systems})
+    return dg.MaterializeResult(
+        value=Rows(pd.concat(frames.values(), ignore_index=True), {"system_id": [*frames]}),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=COMPLETE,
+                passed=not lacking,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"lacking": ", ".join(lacking[:20]) or "none", "hours": len(lacking)},
+            )
+        ],
+    )

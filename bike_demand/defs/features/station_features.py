@@ -76,9 +76,10 @@ def station_features(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
 ):
     """What was known of each station at each tick, as models see it.
 
-    An hour needs three of its four snapshots, unless `allow_partial` is set. What is missing is
-    null, never filled; nothing that was fetched or issued after a tick enters its row. The same
-    function makes the features of training, of forecasts and of backtests.
+    An hour needs three of its four snapshots, unless `allow_partial` is set; by itself it is
+    refused and keeps what is stored, in a backfill it is left without features and named. What
+    is missing is null, never filled; nothing that was fetched or issued after a tick enters its
+    row. The same function makes the features of training, of forecasts and of backtests.
     """
     span = context.partition_time_window
     start = span.start - max(before for before, _ in work.LOOKBACK)
@@ -139,9 +140,9 @@ def _snapshots(grid: Grid, start: datetime, end: datetime) -> dict[datetime, int
 
 def _reason(snapshots: Mapping[datetime, int], needed: int) -> str:
     few = {hour: number for hour, number in snapshots.items() if number < needed}
-    hour, number = next(iter(few.items()))
+    told = ", ".join(f"{hour:%Y-%m-%d %H:%M} UTC with {number}" for hour, number in few.items())
     return (
-        f"{len(few)} of {len(snapshots)} hours have fewer than {needed} of 4 snapshots, the first "
-        f"is {hour:%Y-%m-%d %H:%M} UTC with {number}. What was not fetched then stays a gap"
+        f"{len(few)} of {len(snapshots)} hours have fewer than {needed} of 4 snapshots: {told}. "
+        "They have no features now. What was not fetched then stays a gap"
         + ("." if needed == 1 else "; allow_partial makes features of what there is.")
     )
