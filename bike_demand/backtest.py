@@ -21,12 +21,28 @@ from rich.table import Table
 
 from bike_demand import settings
 from bike_demand.download.errors import FeedError
-from bike_demand.forecasting.features import LOOKBACK, TARGET_LOOKBACK, Surroundings
+from bike_demand.forecasting.examples import Joined
+from bike_demand.forecasting.features import (
+    FEATURE_VERSION,
+    LOOKBACK,
+    TARGET_LOOKBACK,
+    Surroundings,
+    features,
+)
 from bike_demand.forecasting.grid import COLUMNS, Grid, to_grid
+from bike_demand.forecasting.learners import LightGBM, XGBoost
+from bike_demand.forecasting.model import (
+    GROUPS,
+    PAIRS_PER_GROUP,
+    Model,
+    TooLittleHistoryError,
+    put_together,
+    train,
+)
 from bike_demand.forecasting.scores import CENTRE, LEVELS
 from bike_demand.forecasting.simple import SIMPLE
-from bike_demand.forecasting.splits import Split, first_start
-from bike_demand.forecasting.yardstick import HELD_OUT, NothingToLearnError, Yardstick
+from bike_demand.forecasting.splits import Split, first_start, hourly_origins
+from bike_demand.forecasting.yardstick import NothingToScoreError, Yardstick
 from bike_demand.gbfs.document import read_document
 from bike_demand.gbfs.parse import station_information
 from bike_demand.history.errors import RecordingError
@@ -35,6 +51,8 @@ from bike_demand.resources.recorded_feed import CACHE
 
 LOOKS_BACK: Final = max(first for first, _ in (*LOOKBACK, *TARGET_LOOKBACK))
 """How long before the split a feature may look."""
+
+LEARNERS: Final = (LightGBM(), XGBoost())
 
 # Told apart by the colour-blind (Okabe, Ito), and by their marks.
 STYLES: Final = {
@@ -102,17 +120,36 @@ def run(
         grid = read_grid(recording, split)
         stations = _stations(information, recording, grid)
         progress.update(task, description="Features")
-        yardstick = Yardstick(
-            grid, split, Surroundings(stations, None, plan.timezone or "UTC", None)
-        )
-        progress.update(task, total=len(plan.horizons))
-        horizons = {}
-        for horizon in plan.horizons:
-            progress.update(task, description=f"{horizon} h ahead")
-            with _explained(path):
-                horizons[str(horizon)] = yardstick.score(timedelta(hours=horizon), plan.breakdowns)
-            progress.advance(task)
-    figures = {"definition": definition(recording, split, plan), "horizons": horizons}
+        surroundings = Surroundings(stations, None, plan.timezone or "UTC", None)
+        known = features(grid, hourly_origins(grid, split.start, split.end), surroundings)
+        joined = Joined(grid, known, surroundings)
+        del known
+        progress.update(task, total=len(GROUPS) + len(plan.horizons))
+        with _explained(path):
+            groups = []
+            progress.update(task, description="Learning")
+            for group in train(
+                joined, grid, split.start, split.train_end, LEARNERS, PAIRS_PER_GROUP
+            ):
+                groups.append(group)
+                progress.advance(task)
+            models = {
+                learner.name: put_together(groups, learner.name, split.train_end, FEATURE_VERSION)
+                for learner in LEARNERS
+            }
+            chosen = min(models, key=lambda name: models[name].error)
+            yardstick = Yardstick(joined, grid, split, surroundings)
+            horizons = {}
+            for horizon in plan.horizons:
+                progress.update(task, description=f"{horizon} h ahead")
+                horizons[str(horizon)] = yardstick.score(
+                    timedelta(hours=horizon), models, chosen, plan.breakdowns
+                )
+                progress.advance(task)
+    figures = {
+        "definition": definition(recording, split, plan, models[chosen]),
+        "horizons": horizons,
+    }
     out.write_text(json.dumps(_without_nan(figures), indent=2, allow_nan=False) + "\n")
     if plot is not None:
         draw(horizons, f"{plan.system_id}, {split.train_end:%Y-%m-%d} to {split.end:%m-%d}", plot)
@@ -149,7 +186,7 @@ def read_grid(recording: Recording, split: Split) -> Grid:
     return to_grid(status, start, split.end)
 
 
-def definition(recording: Recording, split: Split, plan: Plan) -> dict[str, Any]:
+def definition(recording: Recording, split: Split, plan: Plan, model: Model) -> dict[str, Any]:
     """What was done, for whoever reads the figures or does it again."""
     return {
         "system_id": plan.system_id,
@@ -159,8 +196,9 @@ def definition(recording: Recording, split: Split, plan: Plan) -> dict[str, Any]
         "train_start": split.start.isoformat(),
         "train_end": split.train_end.isoformat(),
         "test_end": split.end.isoformat(),
-        "model": "lightgbm",
-        "lightgbm_held_out_days": HELD_OUT.days,
+        "model": model.algorithm,
+        "pairs": model.pairs,
+        "feature_version": model.feature_version,
         "crps_levels": LEVELS.tolist(),
         "coverage": [*CENTRE],
     }
@@ -240,7 +278,7 @@ def _stations(information: Path | None, recording: Recording, grid: Grid) -> pd.
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except NothingToLearnError as error:
+    except (TooLittleHistoryError, NothingToScoreError) as error:
         raise RecordingError(f"{path} does not suffice. {error}") from error
 
 
@@ -256,7 +294,7 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.description:12}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("horizons"),
+        TextColumn("steps"),
         TimeElapsedColumn(),
         console=console,
     )

@@ -73,7 +73,8 @@ def test_every_forecast_has_its_scores_by_horizon(done):
     scores = figures["horizons"]["1"]
     assert scores["n"] + scores["dropped"] == STATIONS * 47
     assert [*scores["simple"]] == ["persistence", "yesterday", "last_week", "average", "blend"]
-    assert scores["model"] == scores["algorithms"]["lightgbm"]
+    assert [*scores["algorithms"]] == ["lightgbm", "xgboost"]
+    assert scores["model"] == scores["algorithms"][figures["definition"]["model"]]
     assert 0.6 < scores["model"]["pit_coverage_80"] < 0.95
 
 
@@ -127,7 +128,7 @@ def test_a_start_before_the_file_is_refused(backtest, tmp_path):
 
 def test_a_start_without_rows_to_learn_from_says_so(backtest, tmp_path):
     arguments = ["--from", "2026-03-02", "--train-days", "14", "--test-days", "1"]
-    assert "for learning" in refused(backtest, tmp_path, *arguments)
+    assert "for the test" in refused(backtest, tmp_path, *arguments)
 
 
 def test_a_file_that_is_not_there_is_told_in_a_line(tmp_path):

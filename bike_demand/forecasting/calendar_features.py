@@ -1,7 +1,8 @@
 """What the local clock and calendar show at a tick. They are known for any time to come."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bike_demand.forecasting.feature import Feature
+from bike_demand.forecasting.grid import TICK
 
 MORNING_RUSH: Final = range(7, 10)
 """Local hours, on working days."""
@@ -65,6 +67,39 @@ def calendar(
         "morning_rush": working & np.isin(local.hour, MORNING_RUSH),
         "evening_rush": working & np.isin(local.hour, EVENING_RUSH),
     }
+
+
+@dataclass(frozen=True, eq=False)
+class LocalDays:
+    """What the local clock and calendar show around the ticks of a grid.
+
+    Attributes:
+        ahead: Of UTC, in ticks.
+        free: Whether the date is no working day: a weekend or a holiday.
+    """
+
+    ahead: NDArray[np.int64]
+    free: NDArray[np.bool_]
+
+
+def local_days(
+    start: datetime, rows: NDArray[np.int64], timezone: str, country: str | None
+) -> LocalDays:
+    """The local clock and calendar at some ticks, arrays of the shape of `rows`.
+
+    Args:
+        start: Of a grid, UTC.
+        rows: Of it, before and after its ends as well.
+        timezone: See `calendar`.
+        country: See `calendar`.
+    """
+    found, place = np.unique(rows, return_inverse=True)
+    times = pd.DatetimeIndex(pd.Timestamp(start) + found * pd.Timedelta(TICK))
+    local = times.tz_convert(timezone).tz_localize(None)
+    ahead = np.asarray((local - times.tz_localize(None)) // pd.Timedelta(TICK), dtype=np.int64)
+    shown = calendar(times, timezone, country)
+    free = shown["weekend"] | shown["holiday"]
+    return LocalDays(ahead[place].reshape(rows.shape), free[place].reshape(rows.shape))
 
 
 @cache

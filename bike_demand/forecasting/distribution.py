@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ROUNDING = 1e-9  # sums of probabilities that should be a level miss it by less
+_ENDS = 0.999  # that both ends together may hold of what there is
 _STEPS = 16
 _ENOUGH = 1e-3  # bikes that a mean may be off
 _MAX_STRENGTH = 2.0
@@ -80,6 +81,52 @@ class Distribution:
             worst = np.abs(missing)
             strength = np.where(worst > _ENOUGH, np.where(good, step, (low + high) / 2), strength)
         return self.of_masses(weighted_by(strength), self.capacity)
+
+    def with_ends(
+        self,
+        mean: NDArray[np.float64],
+        empty: NDArray[np.float64],
+        full: NDArray[np.float64],
+    ) -> Self:
+        """Those nearest to these that have some probabilities of no bike and of no room.
+
+        By Kullback-Leibler, the nearest distribution with given masses at both ends and a given
+        mean has these masses, and between them the old ones weighted as by `moved_to`. The ends
+        go before the mean: what is left for it is moved as near to it as can be.
+
+        Args:
+            mean: Shape (N,).
+            empty: P(Y = 0), shape (N,); NaN leaves it as it is.
+            full: P(Y = capacity), likewise.
+        """
+        masses = np.diff(self.cumulative, axis=1, prepend=0)
+        row = np.arange(len(masses))
+        first, last = masses[:, 0].copy(), masses[row, self.capacity]
+        least = np.where(np.isnan(empty), first, np.clip(empty, 0, 1))
+        most = np.where(np.isnan(full), last, np.clip(full, 0, 1))
+        # Together they leave something for the rest, where there is a rest; and with room for
+        # nothing, or for one bike, the ends are all there is.
+        scale = np.minimum(1, _ENDS / np.maximum(least + most, _ROUNDING))
+        least, most = least * scale, most * scale
+        inner = masses.copy()
+        inner[:, 0] = 0
+        inner[row, self.capacity] = 0
+        none = inner.sum(axis=1) < _ROUNDING
+        nearest = np.clip(np.rint(mean), 1, np.maximum(self.capacity - 1, 1)).astype(np.int64)
+        thick = self.capacity > 1
+        inner[row[none & thick], nearest[none & thick]] = 1
+        inner[~thick, 0] = 1
+        rest = 1 - least - most
+        wanted = np.clip((mean - self.capacity * most) / rest, 1, np.maximum(self.capacity - 1, 1))
+        total = inner.sum(axis=1, keepdims=True)
+        between = type(self)(np.cumsum(inner / total, axis=1), self.capacity).moved_to(wanted)
+        found = np.diff(between.cumulative, axis=1, prepend=0) * rest[:, None]
+        found[row, 0] += least
+        found[row, self.capacity] += most
+        if not thick.all():
+            thin = type(self)(self.cumulative[~thick], self.capacity[~thick]).moved_to(mean[~thick])
+            found[~thick] = np.diff(thin.cumulative, axis=1, prepend=0)
+        return self.of_masses(found, self.capacity)
 
     def mean(self) -> NDArray[np.float64]:
         """The expected count: Σ P(Y > k)."""

@@ -14,10 +14,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bike_demand.forecasting.calendar_features import CALENDAR, calendar
+from bike_demand.forecasting.calendar_features import (
+    CALENDAR,
+    LocalDays,
+    calendar,
+    local_days,
+)
 from bike_demand.forecasting.feature import Feature
 from bike_demand.forecasting.grid import TICK, Floats, Grid
 from bike_demand.forecasting.past import Past, evenly_spaced
+from bike_demand.forecasting.profile_features import LOOKBACK as PROFILE_LOOKBACK
+from bike_demand.forecasting.profile_features import PROFILE, profile
 from bike_demand.forecasting.station_features import (
     FOLLOWED,
     STATION,
@@ -40,13 +47,13 @@ from bike_demand.forecasting.weather_features import (
     weather_now,
 )
 
-FEATURE_VERSION: Final = "1"
+FEATURE_VERSION: Final = "2"
 """Changes whenever a feature does, so that no model is given others than it has learnt from."""
 
 FEATURES: Final = (*CALENDAR, *STATION, *NEAR, *SYSTEM, *WEATHER_NOW)
 """Of an origin and station, in the order of the columns."""
 
-_AHEAD: Final = (*CALENDAR, *STATION_AHEAD, *WEATHER_AHEAD)
+_AHEAD: Final = (*CALENDAR, *STATION_AHEAD, *PROFILE, *WEATHER_AHEAD)
 
 TARGET_FEATURES: Final = tuple(
     replace(feature, name=f"target_{feature.name}") for feature in _AHEAD
@@ -65,11 +72,9 @@ LOOKBACK: Final = (
 
 MAX_HORIZON: Final = timedelta(days=1)
 
-TARGET_LOOKBACK: Final = (
-    (timedelta(days=1), timedelta(0)),
-    *((timedelta(weeks=week), timedelta(weeks=week) - MAX_HORIZON) for week in WEEKS),
-)
-"""The same for `target_features` with horizons of each full hour up to `MAX_HORIZON`."""
+TARGET_LOOKBACK: Final = ((PROFILE_LOOKBACK, timedelta(0)),)
+"""The same for `target_features` with any horizon; of origins and horizons at full hours it is only
+full hours that are read, as long as the local clock is whole hours from UTC."""
 
 _BLOCK: Final = 60_000
 """Ticks times stations that are computed at a time: they fit a processor's cache."""
@@ -114,7 +119,7 @@ def features(
     """
     rows = _rows(grid, origins)
     ticks, known_at = grid.ticks[rows], _known_at(grid, rows)
-    capacity = _declared_capacity(surroundings.stations, grid.station_ids)
+    capacity = declared_capacity(surroundings.stations, grid.station_ids)
     nearest = nearest_stations(surroundings.stations, grid.station_ids)
     columns = _columns(
         grid,
@@ -159,6 +164,10 @@ def target_features(
         raise ValueError(f"a horizon is some ticks of 15 minutes, up to a day, not {horizon}")
     rows = _rows(grid, origins)
     ticks, known_at = grid.ticks[rows], _known_at(grid, rows)
+
+    def clock(rows: NDArray[np.int64]) -> LocalDays:
+        return local_days(grid.start, rows, surroundings.timezone, surroundings.country)
+
     columns = _columns(
         grid,
         rows,
@@ -167,7 +176,7 @@ def target_features(
             **calendar(ticks + horizon, surroundings.timezone, surroundings.country),
             **weather_ahead(ticks + horizon, ticks, known_at, surroundings.weather),
         },
-        lambda past: station_ahead(past, steps),
+        lambda past: {**station_ahead(past, steps), **profile(past, steps, clock)},
     )
     return pd.DataFrame({f"target_{name}": values for name, values in columns.items()}, copy=False)
 
@@ -183,7 +192,8 @@ def _known_at(grid: Grid, rows: NDArray[np.intp]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(grid.fetched_at[rows]).tz_localize("UTC")
 
 
-def _declared_capacity(stations: pd.DataFrame, station_ids: NDArray[np.object_]) -> Floats:
+def declared_capacity(stations: pd.DataFrame, station_ids: NDArray[np.object_]) -> Floats:
+    """Docks of some stations, as declared; NaN where they are not, shape (S,)."""
     declared = pd.Series(
         stations["capacity"].to_numpy(dtype=np.float32, na_value=np.nan),
         index=pd.Index(stations["station_id"], dtype=object),

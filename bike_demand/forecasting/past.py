@@ -40,6 +40,18 @@ class Past:
         """An array of the grid at each of the R ticks, shape (R, S)."""
         return self.ago(values, 0)
 
+    def at(self, values: Floats, rows: NDArray[np.int64]) -> Floats:
+        """An array of the grid at another tick for each of the R, shape (R, S).
+
+        Args:
+            values: Of the grid.
+            rows: Of the grid, shape (R,). What is not there or lies after its origin is NaN.
+        """
+        known = (rows >= 0) & (rows <= np.asarray(self.rows))
+        found = values[np.where(known, rows, 0)]
+        found[~known] = np.nan
+        return found
+
     def since(self, values: Floats, ticks: int) -> Floats:
         """Each tick from `ticks` before the first of the R up to the last, shape (W, S)."""
         return _between(values, self.rows[0] - ticks, self.rows[-1])

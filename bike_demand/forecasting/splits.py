@@ -1,5 +1,6 @@
 """Which origins and targets a backtest learns from and is scored on. No forecasts, no scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -97,12 +98,18 @@ def hourly_origins(grid: Grid, begin: datetime, end: datetime) -> Indices:
     return np.arange(grid.index(begin), grid.index(end), HOUR // TICK)
 
 
-def hourly_pairs(grid: Grid, begin: datetime, end: datetime, horizon: timedelta) -> Pairs:
+def hourly_pairs(
+    grid: Grid,
+    begin: datetime,
+    end: datetime,
+    horizon: timedelta,
+    lags: Sequence[timedelta] = (DAY, WEEK),
+) -> Pairs:
     """Pairs with the origin at a full hour, `begin ≤ origin` and `target < end`.
 
     A station and origin is in question if both are on the grid. It counts iff the station is
-    installed and renting at origin and target, and its bikes are known at both, and a day and a
-    week before the target.
+    installed and renting at origin and target, and its bikes are known at both, and some times
+    before the target: by default a day and a week, which simple forecasts need.
 
     Args:
         grid: From a week before `begin` on.
@@ -110,6 +117,7 @@ def hourly_pairs(grid: Grid, begin: datetime, end: datetime, horizon: timedelta)
         end: Another.
         horizon: Whole ticks, up to a day: with more, what was a day before the target would
             lie after the origin.
+        lags: How long before the target bikes have to be known.
     """
     if not TICK <= horizon <= DAY:
         raise ValueError(f"a horizon is from {TICK} to {DAY}, not {horizon}")
@@ -117,7 +125,7 @@ def hourly_pairs(grid: Grid, begin: datetime, end: datetime, horizon: timedelta)
     targets = origins + horizon // TICK
     known, serves = ~np.isnan(grid.bikes), in_service(grid)
     counts = serves[origins] & serves[targets] & known[origins] & known[targets]
-    for lag in (DAY, WEEK):
+    for lag in lags:
         counts &= known[targets - lag // TICK]
     rows, stations = np.nonzero(counts)
     return Pairs(origins[rows], targets[rows], stations, counts.size - len(rows))

@@ -11,7 +11,8 @@ from bike_demand.forecasting.grid import SOURCES, TICK, Grid
 
 START = datetime(2024, 2, 20, tzinfo=UTC)
 DAY, WEEK = 96, 672
-REACH = 4 * WEEK
+REACH = 4 * WEEK + 8
+"""Ticks that features look back."""
 MEASURES = (
     "temperature",
     "apparent_temperature",

@@ -66,3 +66,38 @@ def test_a_small_station_is_moved_beside_one_of_thousands_of_docks():
     both = Distribution.of_masses(masses, np.array([20, 5000]))
     moved = both.moved_to(np.array([3.0, 2500.0]))
     assert moved.mean() == pytest.approx([3.0, 2500.0], abs=0.01)
+
+
+def test_ends_and_mean_can_be_given(two):
+    given = two.with_ends(np.array([1.4, 0.3]), np.array([0.3, 0.7]), np.array([0.2, np.nan]))
+    assert given.empty() == pytest.approx([0.3, 0.7], abs=1e-3)
+    assert given.full() == pytest.approx([0.2, 0.3], abs=1e-3)
+    assert given.mean() == pytest.approx([1.4, 0.3], abs=1e-3)
+
+
+def test_between_its_ends_it_keeps_the_shape_it_has():
+    masses = np.array([[1.0, 4, 2, 1, 1]])
+    plain = Distribution.of_masses(masses, np.array([4]))
+    between = (4 + 2 * 2 + 3) / 7  # their mean stays
+    given = plain.with_ends(np.array([0.5 * between + 0.1 * 4]), np.array([0.4]), np.array([0.1]))
+    found = np.diff(given.cumulative[0], prepend=0)
+    assert found == pytest.approx([0.4, *(0.5 * masses[0, 1:4] / 7), 0.1], abs=1e-3)
+
+
+def test_ends_that_are_not_known_stay(two):
+    nothing = np.full(2, np.nan)
+    given = two.with_ends(two.mean(), nothing, nothing)
+    assert given.cumulative == pytest.approx(two.cumulative, abs=1e-3)
+
+
+def test_ends_that_leave_nothing_for_the_rest_are_scaled():
+    masses = np.array([[0.5, 0, 0, 0.5], [0.2, 0.5, 0.3, 0]])
+    both = Distribution.of_masses(masses, np.array([3, 2]))
+    given = both.with_ends(np.array([1.5, 1.0]), np.array([0.8, 1.0]), np.array([0.8, 1.0]))
+    assert given.empty() == pytest.approx(given.full(), abs=1e-3)
+    assert given.mean() == pytest.approx([1.5, 1.0], abs=0.01)
+
+
+def test_a_station_without_room_keeps_its_only_count():
+    none = Distribution.of_masses(np.ones((1, 1)), np.array([0]))
+    assert none.with_ends(np.zeros(1), np.array([0.2]), np.array([0.2])).empty() == 1

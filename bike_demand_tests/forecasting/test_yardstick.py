@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 
 from bike_demand.backtest import read_grid
-from bike_demand.forecasting.features import Surroundings
-from bike_demand.forecasting.splits import Split
-from bike_demand.forecasting.yardstick import NothingToLearnError, Yardstick, neighbourhoods
+from bike_demand.forecasting.examples import Joined
+from bike_demand.forecasting.features import Surroundings, features
+from bike_demand.forecasting.learners import LightGBM
+from bike_demand.forecasting.model import put_together, train
+from bike_demand.forecasting.splits import Split, hourly_origins
+from bike_demand.forecasting.yardstick import NothingToScoreError, Yardstick, neighbourhoods
 from bike_demand.history.recording import open_recording
 from bike_demand.simulation.plan import Plan
 from bike_demand.simulation.recording import write_recording
@@ -28,14 +31,33 @@ def grid(tmp_path_factory):
     return read_grid(open_recording(path, folder / "cache"), SPLIT)
 
 
-def score(grid):
+def joined(grid):
     ids = pd.DataFrame({"station_id": grid.station_ids})
     stations = ids.assign(lat=np.nan, lon=np.nan, capacity=np.nan)
-    surroundings = Surroundings(stations, None, "Europe/Lisbon", None)
-    return Yardstick(grid, SPLIT, surroundings).score(6 * HOUR, ["hour"])
+    around = Surroundings(stations, None, "Europe/Lisbon", None)
+    known = features(grid, hourly_origins(grid, SPLIT.start, SPLIT.end), around)
+    return Joined(grid, known, around), around
 
 
-def test_what_is_forecast_does_not_depend_on_what_comes_after_it(grid):
+@pytest.fixture(scope="module")
+def model(grid):
+    learner = LightGBM(rounds=30, threads=1)
+    rows, _ = joined(grid)
+    learnt = [*train(rows, grid, SPLIT.start, SPLIT.train_end, [learner], 10_000)]
+    return put_together(learnt, learner.name, SPLIT.train_end, "x")
+
+
+@pytest.fixture
+def score(model):
+    def run(grid):
+        rows, around = joined(grid)
+        yardstick = Yardstick(rows, grid, SPLIT, around)
+        return yardstick.score(6 * HOUR, {"lightgbm": model}, "lightgbm", ["hour"])
+
+    return run
+
+
+def test_what_is_forecast_does_not_depend_on_what_comes_after_it(grid, score):
     noon = grid.index(SPLIT.train_end + 12 * HOUR)
     bikes, docks = grid.bikes.copy(), grid.docks.copy()
     bikes[noon:], docks[noon:] = docks[noon:], bikes[noon:].copy()
@@ -45,7 +67,7 @@ def test_what_is_forecast_does_not_depend_on_what_comes_after_it(grid):
     assert sorted(same, key=int) == [str(hour) for hour in range(6, 12)]
 
 
-def test_a_system_that_does_not_tell_its_docks_has_no_score_of_full(grid):
+def test_a_system_that_does_not_tell_its_docks_has_no_score_of_full(grid, score):
     unknown = replace(grid, docks=np.full_like(grid.docks, np.nan))
     scores = score(unknown)
     assert np.isnan(scores["model"]["brier_full"])
@@ -53,9 +75,9 @@ def test_a_system_that_does_not_tell_its_docks_has_no_score_of_full(grid):
     assert scores["model"]["rmse"] > 0
 
 
-def test_a_grid_without_a_row_that_counts_is_told(grid):
+def test_a_grid_without_a_row_that_counts_is_told(grid, score):
     closed = replace(grid, renting=np.zeros_like(grid.renting))
-    with pytest.raises(NothingToLearnError, match="for learning, 6 h ahead"):
+    with pytest.raises(NothingToScoreError, match="for the test, 6 h ahead"):
         score(closed)
 
 
