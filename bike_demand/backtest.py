@@ -32,16 +32,16 @@ from bike_demand.forecasting.features import (
 from bike_demand.forecasting.grid import COLUMNS, Grid, to_grid
 from bike_demand.forecasting.learners import LightGBM, XGBoost
 from bike_demand.forecasting.model import (
-    GROUPS,
     PAIRS_PER_GROUP,
+    PARTS,
     Model,
-    TooLittleHistoryError,
     put_together,
     train,
 )
+from bike_demand.forecasting.risk import AHEAD, LASTING
 from bike_demand.forecasting.scores import CENTRE, LEVELS
 from bike_demand.forecasting.simple import SIMPLE
-from bike_demand.forecasting.splits import Split, first_start, hourly_origins
+from bike_demand.forecasting.splits import Split, TooLittleHistoryError, first_start, hourly_origins
 from bike_demand.forecasting.yardstick import NothingToScoreError, Yardstick
 from bike_demand.gbfs.document import read_document
 from bike_demand.gbfs.parse import station_information
@@ -124,17 +124,17 @@ def run(
         known = features(grid, hourly_origins(grid, split.start, split.end), surroundings)
         joined = Joined(grid, known, surroundings)
         del known
-        progress.update(task, total=len(GROUPS) + len(plan.horizons))
+        progress.update(task, total=PARTS + len(plan.horizons) + 1)
         with _explained(path):
-            groups = []
+            parts = []
             progress.update(task, description="Learning")
-            for group in train(
+            for part in train(
                 joined, grid, split.start, split.train_end, LEARNERS, PAIRS_PER_GROUP
             ):
-                groups.append(group)
+                parts.append(part)
                 progress.advance(task)
             models = {
-                learner.name: put_together(groups, learner.name, split.train_end, FEATURE_VERSION)
+                learner.name: put_together(parts, learner.name, split.train_end, FEATURE_VERSION)
                 for learner in LEARNERS
             }
             chosen = min(models, key=lambda name: models[name].error)
@@ -146,14 +146,18 @@ def run(
                     timedelta(hours=horizon), models, chosen, plan.breakdowns
                 )
                 progress.advance(task)
+            progress.update(task, description="Risk")
+            risk = yardstick.score_risk(models, chosen)
+            progress.advance(task)
     figures = {
         "definition": definition(recording, split, plan, models[chosen]),
         "horizons": horizons,
+        "risk": risk,
     }
     out.write_text(json.dumps(_without_nan(figures), indent=2, allow_nan=False) + "\n")
     if plot is not None:
         draw(horizons, f"{plan.system_id}, {split.train_end:%Y-%m-%d} to {split.end:%m-%d}", plot)
-    _print(console, horizons)
+    _print(console, horizons, risk)
     console.print(f"In {time.perf_counter() - started:.0f} s; all figures are in {out}.")
 
 
@@ -201,6 +205,8 @@ def definition(recording: Recording, split: Split, plan: Plan, model: Model) -> 
         "feature_version": model.feature_version,
         "crps_levels": LEVELS.tolist(),
         "coverage": [*CENTRE],
+        "risk_hours": AHEAD // timedelta(hours=1),
+        "risk_minutes": LASTING // timedelta(minutes=1),
     }
 
 
@@ -300,7 +306,11 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _print(console: Console, horizons: Mapping[str, Mapping[str, Any]]) -> None:
+def _print(
+    console: Console,
+    horizons: Mapping[str, Mapping[str, Any]],
+    risk: Mapping[str, Mapping[str, Any]],
+) -> None:
     names: Sequence[str] = ("ahead", "rows", "RMSE", "best simple", "skill", "CRPS skill")
     table = Table(*names, box=None)
     for horizon, scores in horizons.items():
@@ -314,3 +324,10 @@ def _print(console: Console, horizons: Mapping[str, Mapping[str, Any]]) -> None:
             f"{scores['skill_crps']:+.1%}",
         )
     console.print(table)
+    told = (
+        f"{event} {scores['brier']:.4f} (persistence {scores['persistence_brier']:.4f}, "
+        f"skill {scores['skill_brier']:+.1%})"
+        for event, scores in risk.items()
+        if scores["n"]
+    )
+    console.print(f"For an hour within {AHEAD // timedelta(hours=1)} h, Brier: {', '.join(told)}")

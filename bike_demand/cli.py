@@ -31,6 +31,7 @@ class _ReadableErrors(click.Group):
 
 def _explained_errors() -> tuple[type[Exception], ...]:
     from bike_demand.history.errors import RecordingError
+    from bike_demand.registry.errors import RegistryError, RegistryUnavailableError
     from bike_demand.storage.embedded import EmbeddedPostgresError
     from bike_demand.storage.errors import StorageError
 
@@ -38,6 +39,8 @@ def _explained_errors() -> tuple[type[Exception], ...]:
         settings.InvalidSettingsError,
         EmbeddedPostgresError,
         RecordingError,
+        RegistryError,
+        RegistryUnavailableError,
         StorageError,
         OSError,
     )
@@ -106,11 +109,43 @@ def show_settings() -> None:
 
 
 @main.command()
-def demo() -> None:
-    """Bring in a simulated city, past and present, and show what is stored."""
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="A recording to do it with, as import-history takes it, instead of a simulated city.",
+)
+@click.option("--system-id", default="recorded", show_default=True, help="What to call its system.")
+@click.option("--timezone", metavar="TZ", help="Clock its riders live by.")
+@click.option(
+    "--station-information",
+    type=click.Path(path_type=Path),
+    help="Its GBFS station_information.json.",
+)
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The data directory, as before the command.",
+)
+def demo(
+    history: Path | None,
+    system_id: str,
+    timezone: str | None,
+    station_information: Path | None,
+    home: Path | None,
+) -> None:
+    """Bring in a city, learn from its past, forecast its stations, and show it all."""
     from bike_demand import demonstration
 
-    demonstration.run()
+    if home is not None:
+        os.environ[settings.HOME_VARIABLE] = str(settings.resolve_home(home))
+    if history is None:
+        if timezone or station_information:
+            raise click.UsageError("--timezone and --station-information belong to --history.")
+        demonstration.run()
+        return
+    if timezone is None:
+        raise click.UsageError("Give --timezone: the clock that riders live by is a feature.")
+    demonstration.run(demonstration.Recorded(history, system_id, timezone, station_information))
 
 
 @main.command()
@@ -294,6 +329,42 @@ def simulate(  # noqa: PLR0913  # one for each option
     city = City(plan)
     server = CityServer(city, clock, version=version, port=port, wrong=wrong)
     work.serve(server, plan, version, parent)
+
+
+@main.command()
+@click.option("--system", "system_id", metavar="ID", help="Of one system [all that have one].")
+@click.option("--station", metavar="NAME_OR_ID", help="Of one station, hour by hour.")
+@click.option(
+    "--hours",
+    type=click.IntRange(1, 24),
+    default=6,
+    show_default=True,
+    help="How far ahead.",
+)
+@click.option("--at", type=_Moment(), help="The forecast made last before, as 2026-05-01T12:00Z.")
+def forecast(system_id: str | None, station: str | None, hours: int, at: datetime | None) -> None:
+    """Show the newest forecast: the stations most likely to run empty and to run full."""
+    from bike_demand import forecast_view
+
+    forecast_view.show(forecast_view.Question(system_id, station, hours, at))
+
+
+@main.command()
+@click.option("--system", "system_id", metavar="ID", help="Of one system [all].")
+def champion(system_id: str | None) -> None:
+    """Show which model serves, how good it was, and why the last ones were promoted or not."""
+    from bike_demand import reign
+
+    reign.show(system_id)
+
+
+@main.command()
+@click.option("--system", "system_id", metavar="ID", help="Of which system, if of several.")
+def rollback(system_id: str | None) -> None:
+    """Make the model champion again that was before this one."""
+    from bike_demand import reign
+
+    reign.roll_back(system_id)
 
 
 class _Horizons(click.ParamType[tuple[int, ...]]):

@@ -10,6 +10,7 @@ from bike_demand.defs.ingestion.stations import stations_job, stations_schedule
 from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
 from bike_demand.resources import PostgresIOManager
 from bike_demand.resources.live_feed import LiveStationFeed
+from bike_demand.resources.tracking import Tracking
 from bike_demand.resources.weather_feed import WeatherFeed
 
 
@@ -27,6 +28,7 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
             "io_manager": PostgresIOManager(),
             "station_feed": LiveStationFeed(),
             "weather_feed": WeatherFeed(),
+            "tracking": Tracking(),
             **(resource_overrides or {}),
         },
         executor=dg.in_process_executor,

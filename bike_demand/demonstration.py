@@ -1,48 +1,122 @@
-"""`bike-demand demo`: a city of our own from end to end, on this machine.
+"""`bike-demand demo`: from a city's past to its forecast, on this machine.
 
-Its past comes in by `import-history`, its present over HTTP through the real clients. All of it
-runs through Dagster, its real instance and the real IO manager, so what it made is there to look
-at in the web page afterwards.
+The past of a city of our own, or a recording that is given, comes in by `import-history`; the city
+of our own has a present, too, over HTTP through the real clients. All of it runs through Dagster,
+its real instance, the real IO manager and registry, so what it made is there to look at in the web
+page afterwards.
 """
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
+from typing import Final
 
 import click
 import pandas as pd
+import tomlkit
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bike_demand import demo_city, demo_picture, import_history, settings
+from bike_demand import demo_city, demo_picture, forecast_view, import_history, reign, settings
+from bike_demand.history.recording import open_recording
 from bike_demand.history.ticks import floor
 from bike_demand.instance import open_instance
-from bike_demand.present import materialize_present
-from bike_demand.resources.recorded_feed import RecordedStationFeed
+from bike_demand.main_job import MainJob, Past
+from bike_demand.resources.recorded_feed import CACHE, RecordedStationFeed
 from bike_demand.simulation.plan import Plan
 from bike_demand.storage.warehouse import Warehouse, open_warehouse
 
 WEEK = timedelta(days=7)
 
+QUICK: Final = {"pairs_per_group": 30_000, "rounds": 120, "rows_per_leaf": 200}
+"""Of the models of the demo, which are made in a minute instead of ten."""
 
-def run() -> None:
-    """Bring in the city's past and present, and show what is stored.
+
+@dataclass(frozen=True)
+class Recorded:
+    """A city whose recording is given.
+
+    Attributes:
+        path: The recording, as `import-history` takes it.
+        system_id: What it is called here.
+        timezone: IANA name of the clock that its riders live by.
+        information: Its GBFS `station_information` document.
+    """
+
+    path: Path
+    system_id: str
+    timezone: str
+    information: Path | None
+
+
+def run(recorded: Recorded | None = None) -> None:
+    """Bring in a city's past, learn from it, forecast, and show what came of it.
+
+    Args:
+        recorded: The city; one of our own if None.
 
     Raises:
         click.ClickException: A run failed, or the settings follow another system.
     """
     configured = settings.load()
     warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+    console = Console(highlight=False, soft_wrap=True)
+    began = time.perf_counter()
+    if recorded is None:
+        _bring_in_our_own(console, configured, warehouse)
+        system_id, timezone = demo_city.SYSTEM_ID, Plan.timezone
+    else:
+        _bring_in(console, configured, recorded)
+        system_id, timezone = recorded.system_id, recorded.timezone
+    with open_instance() as instance:
+        _learn_and_forecast(console, MainJob(instance, _past(warehouse, system_id)))
+    picture = configured.home / "demo.png"
+    demo_picture.draw(*_picture(warehouse, system_id), timezone, picture)
+    console.print(_table(_summary(warehouse, system_id)))
+    console.print()
+    reign.show(system_id)
+    console.print()
+    forecast_view.show(forecast_view.Question(system_id, None, 6, None))
+    console.print(
+        f"\nThe picture: {picture}\nAll of it took {time.perf_counter() - began:.0f} s; data, "
+        f"database and models are in {configured.home}.\n"
+        f"Next: {_command('dev')}   opens Dagster, with a page and pictures for each asset\n"
+        f"      {_command('mlflow')}   opens MLflow, with the models' runs\n"
+        f"      {_command('forecast --station NAME', make=False)}   shows a station's next hours\n"
+        f"      {_command('down')}   stops the database"
+    )
+
+
+def _command(name: str, *, make: bool = True) -> str:
+    """What to type for a command in this data directory."""
+    home = settings.resolve_home()
+    if home != settings.DEFAULT_HOME.absolute():
+        return f"bike-demand --home {quote(str(home))} {name}"
+    return f"make {name}" if make else f".venv/bin/bike-demand {name}"
+
+
+@contextmanager
+def _stage(console: Console, what: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    console.print(f"{what}: {time.perf_counter() - started:.1f} s.")
+
+
+def _bring_in_our_own(
+    console: Console, configured: settings.Settings, warehouse: Warehouse
+) -> None:
+    from bike_demand.present import materialize_present
+
     if reason := demo_city.stands_in(configured, warehouse):
         raise click.ClickException(
             f"The demo brings a simulated city, but {reason}. Give it a data directory of its own: "
             "bike-demand --home .demo demo (and take what is set out of the environment)."
         )
-    console = Console(highlight=False, soft_wrap=True)
-    began = time.perf_counter()
     plan = demo_city.founded(configured.home, datetime.now(UTC))
     with _stage(console, f"{demo_city.DAYS} days of {plan.stations} stations, simulated"):
         recording, information = _recorded(demo_city.folder(configured.home), plan)
@@ -56,31 +130,6 @@ def run() -> None:
     ):
         demo_city.follow(url, plan)
         materialize_present(instance)
-    picture = configured.home / "demo.png"
-    with _stage(console, "What is stored, read back"):
-        summary = _summary(warehouse)
-        demo_picture.draw(*_picture(warehouse), plan.timezone, picture)
-    console.print(_table(summary))
-    console.print(
-        f"\nThe picture: {picture}\nAll of it took {time.perf_counter() - began:.0f} s; data and "
-        f"database are in {configured.home}.\n"
-        f"Next: {_command('dev')}   opens Dagster, where the city goes on by itself\n"
-        f"      {_command('down')}  stops the database"
-    )
-
-
-def _command(name: str) -> str:
-    """What to type for a command in this data directory."""
-    home = settings.resolve_home()
-    at_home = home == settings.DEFAULT_HOME.absolute()
-    return f"make {name}" if at_home else f"bike-demand --home {quote(str(home))} {name}"
-
-
-@contextmanager
-def _stage(console: Console, what: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    console.print(f"{what}: {time.perf_counter() - started:.1f} s.")
 
 
 def _recorded(folder: Path, plan: Plan) -> tuple[Path, Path]:
@@ -107,6 +156,72 @@ def _served(plan: Plan) -> Iterator[str]:
         yield server.url
 
 
+def _bring_in(console: Console, configured: settings.Settings, recorded: Recorded) -> None:
+    """Follow the recorded city and no other, and import it."""
+    file = configured.home / settings.FILE_NAME
+    system = {"system_id": recorded.system_id, "timezone": recorded.timezone}
+    followed = [one.model_dump(exclude_defaults=True) for one in configured.systems]
+    if followed != [system]:
+        origin = settings.origins(configured)["systems"]
+        if file.exists() or origin is not settings.Origin.DEFAULT:
+            raise click.ClickException(
+                f"The demo would follow {recorded.system_id} alone, but systems are set "
+                f"({origin}). Give it a data directory of its own: --home DIR."
+            )
+        recording = open_recording(
+            recorded.path, configured.home / CACHE, timezone=recorded.timezone
+        )
+        document = tomlkit.document()
+        document["first_partition"] = recording.span.start.date()
+        document["last_partition"] = recording.last.date()
+        document["systems"] = [system]
+        configured.home.mkdir(parents=True, exist_ok=True)
+        file.write_text(tomlkit.dumps(document))
+        settings.load()
+    with _stage(console, "The recording, imported"):
+        feed = RecordedStationFeed(
+            path=str(recorded.path), system_id=recorded.system_id, timezone=recorded.timezone
+        )
+        import_history.run(feed, recorded.information)
+
+
+def _learn_and_forecast(console: Console, job: MainJob) -> None:
+    days = job.missing_features()
+    with _stage(console, f"Features of {len(days)} days"), _progress(console) as progress:
+        for day in progress.track(days, description="Features"):
+            job.features(day)
+    if job.is_trained():
+        console.print("The models of the last whole day are there already.")
+    else:
+        with _stage(console, "Both models trained, scored and compared"):
+            job.train(QUICK)
+    with _stage(console, "Forecast"):
+        job.forecast()
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("days"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+PAST = """
+SELECT min(observed_at) AS first, max(observed_at) AS last,
+       max(observed_at) FILTER (WHERE extract(minute FROM observed_at) = 0) AS origin
+FROM station_status WHERE system_id = %(system)s
+"""
+
+
+def _past(warehouse: Warehouse, system_id: str) -> Past:
+    [row] = warehouse.frame(PAST, {"system": system_id}).to_dict("records")
+    return Past(**{str(name): instant.to_pydatetime() for name, instant in row.items()})
+
+
 SUMMARY = """
 SELECT count(DISTINCT station_id), count(DISTINCT observed_at), min(observed_at), max(observed_at),
        avg((num_bikes_available = 0)::int) FILTER (WHERE is_renting),
@@ -117,9 +232,9 @@ FROM station_status WHERE system_id = %(system)s
 """
 
 
-def _summary(warehouse: Warehouse) -> dict[str, str]:
+def _summary(warehouse: Warehouse, system_id: str) -> dict[str, str]:
     with warehouse.connection() as connection:
-        [row] = connection.execute(SUMMARY, {"system": demo_city.SYSTEM_ID}).fetchall()
+        [row] = connection.execute(SUMMARY, {"system": system_id}).fetchall()
     stations, ticks, first, last, empty, full, rejected, weather = row
     return {
         "stations": f"{stations:,}",
@@ -141,25 +256,39 @@ def _table(summary: dict[str, str]) -> Table:
 
 
 SHARES = """
-SELECT observed_at, avg((num_bikes_available = 0)::int), avg((num_docks_available = 0)::int)
+SELECT observed_at AS tick,
+       avg((num_bikes_available = 0)::int)::float8 AS empty,
+       avg((num_docks_available = 0)::int)::float8 AS full
 FROM station_status WHERE system_id = %(system)s AND observed_at > %(since)s
 GROUP BY observed_at ORDER BY observed_at
 """
 NEWEST = """
 SELECT lat, lon, capacity, num_bikes_available, num_docks_available
 FROM station_status JOIN station_information USING (system_id, station_id)
-WHERE system_id = %(system)s AND observed_at = %(newest)s
+WHERE system_id = %(system)s AND observed_at = %(newest)s AND lat IS NOT NULL
+"""
+EXPECTED = """
+SELECT target_at AS tick, avg(p_empty)::float8 AS empty, avg(p_full)::float8 AS full
+FROM station_forecast
+WHERE system_id = %(system)s AND role IN ('champion', 'simple') AND origin_at = (
+    SELECT max(origin_at) FROM station_forecast WHERE system_id = %(system)s)
+GROUP BY target_at ORDER BY target_at
+"""
+ERRORS = """
+SELECT horizon, rmse AS model, rmse / (1 - skill_rmse) AS simple
+FROM model_evaluation JOIN station_forecast USING (system_id, model_version)
+WHERE system_id = %(system)s AND split = 'test' AND origin_at = (
+    SELECT max(origin_at) FROM station_forecast WHERE system_id = %(system)s)
+GROUP BY horizon, rmse, skill_rmse ORDER BY horizon
 """
 
 
-def _picture(warehouse: Warehouse) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _picture(
+    warehouse: Warehouse, system_id: str
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The frames that `demo_picture.draw` wants."""
-    since = floor(datetime.now(UTC)) - WEEK
-    with warehouse.connection() as connection:
-        values = {"system": demo_city.SYSTEM_ID, "since": since}
-        shares = pd.DataFrame(
-            connection.execute(SHARES, values).fetchall(), columns=["tick", "empty", "full"]
-        ).set_index("tick")
-        cursor = connection.execute(NEWEST, {**values, "newest": shares.index[-1]})
-        names = [column.name for column in cursor.description or []]
-        return pd.DataFrame(cursor.fetchall(), columns=names), shares.astype("float64")
+    values = {"system": system_id, "since": _past(warehouse, system_id).last - WEEK}
+    shares = warehouse.frame(SHARES, values).set_index("tick")
+    stations = warehouse.frame(NEWEST, {**values, "newest": shares.index[-1]})
+    expected = warehouse.frame(EXPECTED, values).set_index("tick")
+    return stations, shares, expected, warehouse.frame(ERRORS, values).set_index("horizon")

@@ -100,7 +100,7 @@ def run(
         fail_interrupted(instance, {SYSTEM_TAG: feed.system_id})
         if missing:
             job = project(watched).resolve_implicit_global_asset_job_def()
-            with _progress(console) as progress, _few_connections(instance):
+            with _progress(console) as progress, few_connections(instance):
                 task = progress.add_task("Importing", total=len(days))
                 progress.advance(task, len(days) - len(missing))
                 for day in missing:
@@ -211,7 +211,7 @@ def _seconds_written(result: dg.ExecuteInProcessResult) -> float:
 
 
 @contextmanager
-def _few_connections(instance: dg.DagsterInstance) -> Iterator[None]:
+def few_connections(instance: dg.DagsterInstance) -> Iterator[None]:
     """Keep Dagster from opening a connection for every event: 10 s for each day instead of 2."""
     instance.optimize_for_webserver(statement_timeout=600_000, pool_recycle=3_600, max_overflow=20)
     before = os.environ.get("DAGSTER_EVENT_BATCH_SIZE")

@@ -46,6 +46,12 @@ def hourly_partitions(settings: Settings) -> dg.HourlyPartitionsDefinition:
     return dg.HourlyPartitionsDefinition(start_date=start, end_date=end)
 
 
+def begun_hour_partitions(settings: Settings) -> dg.HourlyPartitionsDefinition:
+    """One partition per hour that has begun."""
+    start, end = _bounds(settings)
+    return dg.HourlyPartitionsDefinition(start_date=start, end_date=end, end_offset=1)
+
+
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     """One partition per UTC day that has ended."""
     start, end = _bounds(settings)

@@ -34,7 +34,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from bike_demand.download.urls import public_url
+from bike_demand.download.urls import is_http, public_url
 
 PREFIX = "BIKE_DEMAND_"
 HOME_VARIABLE = f"{PREFIX}HOME"
@@ -70,6 +70,15 @@ def _postgres_url(secret: SecretStr) -> SecretStr:
 def _api_key(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9]{8,128}", secret.get_secret_value().strip()):
         raise ValueError("must be a key as OpenWeatherMap gives them, of letters and digits")
+    return secret
+
+
+def _server_address(secret: SecretStr) -> SecretStr:
+    if not is_http(secret.get_secret_value()):
+        raise ValueError(
+            "must be the http:// or https:// address of an MLflow server; without one MLflow has a "
+            "database beside the warehouse"
+        )
     return secret
 
 
@@ -170,6 +179,11 @@ class Settings(BaseSettings):
     )
     """Asks OpenWeatherMap for the weather, instead of Open-Meteo. A secret."""
 
+    mlflow_tracking_uri: Annotated[SecretStr, AfterValidator(_server_address)] | None = Field(
+        default=None, validation_alias="MLFLOW_TRACKING_URI"
+    )
+    """An MLflow server for runs and models; without it, they are in Postgres and below `home`."""
+
     schedules: Literal["running", "stopped"] = "stopped"
     """What schedules do until somebody switches them in Dagster."""
 
@@ -195,6 +209,11 @@ class Settings(BaseSettings):
     def revealed_postgres_url(self) -> str | None:
         """The Postgres URL with its password: for a connection, never for a log."""
         return None if self.postgres_url is None else self.postgres_url.get_secret_value()
+
+    def revealed_mlflow_tracking_uri(self) -> str | None:
+        """The MLflow server's address with its password, likewise."""
+        secret = self.mlflow_tracking_uri
+        return None if secret is None else secret.get_secret_value()
 
     @classmethod
     def settings_customise_sources(

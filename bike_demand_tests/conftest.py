@@ -15,7 +15,7 @@ from bike_demand.storage.migrations import migrate
 from bike_demand.storage.warehouse import Warehouse
 
 # Before anything reads the settings: no test sees those of the person who runs it.
-OURS = ("BIKE_DEMAND_", "DAGSTER_", "OPENWEATHER_")
+OURS = ("BIKE_DEMAND_", "DAGSTER_", "MLFLOW_", "OPENWEATHER_")
 for name in [name for name in os.environ if name.startswith(OURS)]:
     del os.environ[name]
 os.environ["BIKE_DEMAND_HOME"] = str(Path(tempfile.gettempdir()) / "bike_demand_tests_no_home")

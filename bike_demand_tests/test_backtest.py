@@ -84,6 +84,18 @@ def test_skill_is_of_the_model_over_the_lowest_simple_score(done):
     assert scores["skill_rmse"] == pytest.approx(1 - scores["model"]["rmse"] / lowest)
 
 
+@pytest.mark.parametrize("event", ["empty", "full"])
+def test_the_risk_of_an_hour_has_its_scores(done, event):
+    figures, _, output = done
+    scores = figures["risk"][event]
+    assert STATIONS * 36 < scores["n"] <= STATIONS * 42  # two days of origins less six hours
+    assert 0 <= scores["share"] < 0.2
+    assert [*scores["algorithms"]] == ["lightgbm", "xgboost"]
+    chosen = scores["algorithms"][figures["definition"]["model"]]
+    assert scores["brier"] == chosen["brier"]
+    assert f"{event} {scores['brier']:.4f} (persistence" in output
+
+
 @pytest.mark.parametrize(("name", "groups"), [("hour", 24), ("activity", 3)])
 def test_a_breakdown_divides_the_rows(done, name, groups):
     scores = done[0]["horizons"]["1"]

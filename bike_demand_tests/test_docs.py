@@ -66,7 +66,7 @@ def test_the_examples_for_the_io_manager_run(number):
 
 def test_the_settings_in_the_documents_are_those_that_exist():
     text = (ROOT / "docs/operations.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| `(?:BIKE_DEMAND|OPENWEATHER)_", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| `(?:BIKE_DEMAND|OPENWEATHER|MLFLOW)_", text, re.MULTILINE)
     assert rows == list(settings.Settings.model_fields)
 
 

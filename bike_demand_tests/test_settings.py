@@ -105,6 +105,31 @@ def test_a_key_of_openweathermap_in_the_file_is_said_to_come_from_there(home):
     assert settings.origins(loaded)["openweather_api_key"] is Origin.FILE
 
 
+def test_an_mlflow_server_comes_from_the_environment_under_its_usual_name(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hidden-word@mlflow.example")
+    loaded = settings.load()
+    assert loaded.revealed_mlflow_tracking_uri() == "https://me:hidden-word@mlflow.example"
+    assert "hidden-word" not in repr(loaded)
+    assert settings.display(loaded.mlflow_tracking_uri) == "(set, hidden)"
+    assert settings.origins(loaded)["mlflow_tracking_uri"] is Origin.ENVIRONMENT
+    assert settings.unknown_variables({"BIKE_DEMAND_MLFLOW_TRACKING_URI": "x"})
+
+
+@pytest.mark.parametrize(
+    "uri", ["sqlite:///hidden-word.db", "hidden-word", "databricks", "http://me:hidden-word@h:x/"]
+)
+def test_an_mlflow_that_is_no_server_is_refused_and_not_shown(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(InvalidSettingsError, match=r"MLFLOW_TRACKING_URI: .*MLflow server") as told:
+        settings.load()
+    assert "hidden-word" not in str(told.value)
+
+
+def test_without_a_server_mlflow_is_in_postgres(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert settings.load().revealed_mlflow_tracking_uri() is None
+
+
 def test_an_address_is_shown_without_user_and_query():
     assert settings.display("https://me:word@city.example/gbfs.json?key=word") == (
         "https://city.example/gbfs.json?…"

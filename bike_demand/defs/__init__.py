@@ -4,5 +4,6 @@ import warnings
 
 import dagster as dg
 
-# Beta since 1.3, pinned with Dagster, and the first thing a newcomer would read.
-warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
+# Beta, pinned with Dagster, and the first thing a newcomer would read.
+for parameter in ("backfill_policy", "allow_nonexistent_upstream_partitions"):
+    warnings.filterwarnings("ignore", f"Parameter `{parameter}`", dg.BetaWarning)

@@ -4,6 +4,8 @@ Their hyper-parameters and what makes two runs alike stand here; what they learn
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Protocol
 
@@ -18,6 +20,10 @@ SEED: Final = 20_260_301
 # Read by both libraries when they are loaded. By default their threads wait in a busy loop, and two
 # trainings on the same cores take many times as long as one after the other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+class LearningError(ValueError):
+    """A library refuses a hyper-parameter, or the rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +55,11 @@ class Learner(Protocol):
     name: ClassVar[str]
 
     def fit(self, rows: Rows, validation: Rows, objective: Objective) -> Learnt:
-        """Learn rows, until the validation's loss falls no further."""
+        """Learn rows, until the validation's loss falls no further.
+
+        Raises:
+            LearningError: The library refuses.
+        """
 
 
 @dataclass(frozen=True)
@@ -99,14 +109,15 @@ class LightGBM:
             "force_row_wise": True,
             "verbosity": -1,
         }
-        data = lightgbm.Dataset(rows.features, rows.values)
-        booster = lightgbm.train(
-            parameters,
-            data,
-            self.rounds,
-            valid_sets=[data.create_valid(validation.features, validation.values)],
-            callbacks=[lightgbm.early_stopping(self.patience, verbose=False)],
-        )
+        with _explained(self):
+            data = lightgbm.Dataset(rows.features, rows.values)
+            booster = lightgbm.train(
+                parameters,
+                data,
+                self.rounds,
+                valid_sets=[data.create_valid(validation.features, validation.values)],
+                callbacks=[lightgbm.early_stopping(self.patience, verbose=False)],
+            )
         return _LightGBM(booster)
 
 
@@ -171,16 +182,17 @@ class XGBoost:
             "base_score": float(rows.values.mean()),
         }
         how = {"max_bin": self.bins, "nthread": self.threads}
-        data = xgboost.QuantileDMatrix(rows.features, rows.values, **how)
-        held = xgboost.QuantileDMatrix(validation.features, validation.values, ref=data, **how)
-        booster = xgboost.train(
-            parameters,
-            data,
-            self.rounds,
-            evals=[(held, "validation")],
-            early_stopping_rounds=self.patience,
-            verbose_eval=False,
-        )
+        with _explained(self):
+            data = xgboost.QuantileDMatrix(rows.features, rows.values, **how)
+            held = xgboost.QuantileDMatrix(validation.features, validation.values, ref=data, **how)
+            booster = xgboost.train(
+                parameters,
+                data,
+                self.rounds,
+                evals=[(held, "validation")],
+                early_stopping_rounds=self.patience,
+                verbose_eval=False,
+            )
         return _XGBoost(booster[: booster.best_iteration + 1], rows.features.shape[1])
 
 
@@ -197,6 +209,16 @@ class _XGBoost:
         for name, gain in self.booster.get_score(importance_type="total_gain").items():
             gains[int(name[1:])] = gain
         return gains / max(float(gains.sum()), 1e-12)
+
+
+@contextmanager
+def _explained(learner: Learner) -> Iterator[None]:
+    """Both libraries have errors of their own, and raise others, too."""
+    try:
+        yield
+    except Exception as error:
+        message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise LearningError(f"{learner.name} refuses to learn with {learner}: {message}") from error
 
 
 def _at_least(rows_per_leaf: int, rows: Rows) -> int:

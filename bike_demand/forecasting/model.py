@@ -3,7 +3,8 @@
 Horizons are learnt in groups. For each group two members are fitted, and stopped early on different
 days (`VALIDATION`); what they say is averaged. A member has three functions of a row: the change of
 bikes, and the probabilities of an empty and of a full station. `shapes` tells how far changes
-stray from what is predicted, counted on the days that a member has not seen.
+stray from what is predicted, counted on the days that a member has not seen. What is learnt of
+paths, not of targets, is `risk`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,44 +17,62 @@ from numpy.typing import NDArray
 
 from bike_demand.forecasting.distribution import Distribution
 from bike_demand.forecasting.examples import Examples, Joined, concatenated
-from bike_demand.forecasting.grid import Grid
+from bike_demand.forecasting.grid import TICK, Grid
 from bike_demand.forecasting.learners import Learner, Learnt, Objective, Rows
+from bike_demand.forecasting.risk import (
+    FEATURES_AHEAD,
+    RiskModel,
+    events_of,
+    hourly_paths,
+    learn_risk,
+)
 from bike_demand.forecasting.shapes import Shapes
-from bike_demand.forecasting.splits import DAY, HOUR, Pairs, hourly_pairs
+from bike_demand.forecasting.splits import (
+    DAY,
+    HOUR,
+    Pairs,
+    TooLittleHistoryError,
+    hourly_pairs,
+    sample,
+)
 
 HORIZONS: Final = tuple(range(1, 25))
 """Hours."""
 
 GROUPS: Final = (
-    (1, 2),
-    (3, 4, 5, 6),
+    (1,),
+    (2, 3),
+    (4, 5, 6),
     (7, 8, 9, 10, 11, 12),
-    (13, 14, 15, 16, 17, 18),
-    (19, 20, 21, 22, 23, 24),
+    tuple(range(13, 24)),
+    (24,),  # a day later at the same time of day, unlike all before
 )
 """Horizons that learn from each other [hours]."""
 
-VALIDATION: Final = ((3 / 7, 4 / 7), (6 / 7, 1))
-"""Of the span that is learnt from, what each member is stopped early on.
+PARTS: Final = len(GROUPS) + 1
+"""That `train` learns one after the other: the groups, and the risk."""
 
-One tells how well what is to come is forecast; the other leaves a member the newest days.
+VALIDATION: Final = (3 / 7, 6 / 7)
+"""Of the span that is learnt from, where that begins which each member is stopped early on.
+
+It is a seventh of the span. The last one tells how well what is to come is forecast; the other
+leaves a member the newest days.
 """
 
+LEAST_VALIDATION: Final = timedelta(hours=36)
+"""A horizon of 24 h leaves half a day of origins in it."""
+
 PAIRS_PER_GROUP: Final = 400_000
-"""To learn from, where there are that many: 2 million in all."""
+"""To learn from, where there are that many: 2.4 million in all."""
 
 LEAST_EVENTS: Final = 50
 """Empty (full) stations among a member's rows, without which its probability is not learnt."""
 
-LEAST_DAYS: Final = timedelta(days=10)
+LEAST_DAYS: Final = timedelta(days=7)
 """To learn from."""
 
 _ROWS: Final = 10_000
 """That are forecast at a time: distributions are as wide as the largest station."""
-
-
-class TooLittleHistoryError(ValueError):
-    """There is not enough to learn from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,15 +99,17 @@ class GroupModel:
         members: Whose mean counts.
         shapes: Around the predicted change, in bikes.
         pairs: Rows that its members have learnt from or were stopped on.
-        error: Mean squared error of changes that their member had not learnt from, over the
-            squared deviation of changes at their horizon.
+        held: By hours ahead, rows that a member was stopped on, shape (25,).
+        error: By hours ahead, the mean squared error of their changes, as predicted by the member
+            that has not learnt from them, shape (25,) [bikes²].
     """
 
     scale: NDArray[np.float64]
     members: tuple[Member, ...]
     shapes: Shapes
     pairs: int
-    error: float
+    held: NDArray[np.int64]
+    error: NDArray[np.float64]
 
     def forecast(self, examples: Examples) -> Distribution:
         """Of rows of these horizons."""
@@ -111,20 +132,30 @@ class Model:
     Attributes:
         algorithm: The learner's name.
         groups: As `GROUPS`.
+        risk: Of being empty or full for an hour.
         data_until: The last target that was looked at in learning, UTC.
         feature_version: Of the features that it expects.
     """
 
     algorithm: str
     groups: tuple[GroupModel, ...]
+    risk: RiskModel
     data_until: datetime
     feature_version: str
 
     @property
     def error(self) -> float:
-        """Of the groups' `error`, the mean by horizon: what algorithms are chosen by."""
-        counts = [len(group) for group in GROUPS]
-        return float(np.average([group.error for group in self.groups], weights=counts))
+        """What algorithms are chosen by: the geometric mean of horizons' `validation` [bikes]."""
+        return float(np.exp(np.mean([np.log(rmse) for _, rmse in self.validation().values()])))
+
+    def validation(self) -> dict[int, tuple[int, float]]:
+        """By hours ahead, how many rows were held out and their RMSE [bikes]."""
+        return {
+            hour: (int(group.held[hour]), float(np.sqrt(group.error[hour])))
+            for hours, group in zip(GROUPS, self.groups, strict=True)
+            for hour in hours
+            if group.held[hour]
+        }
 
     @property
     def pairs(self) -> int:
@@ -153,11 +184,12 @@ def train(
     end: datetime,
     learners: Sequence[Learner],
     pairs_per_group: int,
-) -> Iterator[dict[str, GroupModel]]:
-    """Learn each group of horizons with each algorithm, from the same rows.
+) -> Iterator[dict[str, GroupModel | RiskModel]]:
+    """Learn each group of horizons with each algorithm, from the same rows, and then the risk.
 
     Pairs have full hours as origins, `begin ≤ origin` and `target < end`, and the station installed
-    and renting at both. Where there are more than asked for, whole origins are left out by chance.
+    and renting at both; of a risk the rows are `risk.hourly_paths`. Where there are more than asked
+    for, whole origins are left out by chance.
 
     Args:
         joined: Features of the origins.
@@ -165,10 +197,10 @@ def train(
         begin: A full hour.
         end: Another.
         learners: The algorithms.
-        pairs_per_group: Wanted.
+        pairs_per_group: Wanted; as many of the risk.
 
     Yields:
-        For each of `GROUPS` what was learnt, by the learner's name.
+        `PARTS` times what was learnt, by the learner's name.
 
     Raises:
         TooLittleHistoryError: There are less than `LEAST_DAYS`, or no rows.
@@ -178,18 +210,28 @@ def train(
             f"{(end - begin) / DAY:.1f} days to learn from, {begin:%Y-%m-%d %H:%M} to "
             f"{end:%Y-%m-%d %H:%M} UTC; {LEAST_DAYS.days} are needed."
         )
-    blocks = [tuple(_at(grid, begin, end, share) for share in block) for block in VALIDATION]
+    blocks = _blocks(grid, begin, end)
     for hours in GROUPS:
         rows = _rows(joined, grid, begin, end, hours, pairs_per_group)
         yield {learner.name: _learn(learner, rows, blocks, hours) for learner in learners}
+    paths = sample(joined.of(hourly_paths(grid, begin, end)), pairs_per_group, seed=0)
+    examples, events = joined.examples(paths, FEATURES_AHEAD), events_of(grid, paths)
+    yield {
+        learner.name: learn_risk(learner, examples, paths, events, blocks) for learner in learners
+    }
 
 
 def put_together(
-    groups: Sequence[dict[str, GroupModel]], algorithm: str, end: datetime, feature_version: str
+    parts: Sequence[dict[str, GroupModel | RiskModel]],
+    algorithm: str,
+    end: datetime,
+    feature_version: str,
 ) -> Model:
     """The model of one algorithm, of what `train` has learnt to the `end`."""
-    learnt = tuple(group[algorithm] for group in groups)
-    return Model(algorithm, learnt, end - HOUR, feature_version)
+    learnt = [part[algorithm] for part in parts]
+    groups = tuple(part for part in learnt if isinstance(part, GroupModel))
+    [risk] = (part for part in learnt if isinstance(part, RiskModel))
+    return Model(algorithm, groups, risk, end - HOUR, feature_version)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,8 +246,13 @@ class _Sampled:
     full: NDArray[np.float64]
 
 
-def _at(grid: Grid, begin: datetime, end: datetime, share: float) -> int:
-    return grid.index(begin + round((end - begin) / HOUR * share) * HOUR)
+def _blocks(grid: Grid, begin: datetime, end: datetime) -> list[tuple[int, int]]:
+    """Of rows of the grid, those that members are stopped early on."""
+    span = (end - begin) // HOUR
+    length = max(round(span * (1 - VALIDATION[-1])), LEAST_VALIDATION // HOUR)
+    starts = [min(round(span * share), span - length) for share in VALIDATION]
+    first, each = grid.index(begin), HOUR // TICK
+    return [(first + start * each, first + (start + length) * each) for start in starts]
 
 
 def _rows(
@@ -221,7 +268,7 @@ def _rows(
     for ahead in hours:
         horizon = ahead * HOUR
         pairs = joined.of(hourly_pairs(grid, begin, end, horizon, lags=()))
-        pairs = _sample(pairs, most // len(hours), seed=ahead)
+        pairs = sample(pairs, most // len(hours), seed=ahead)
         if len(pairs):
             parts.append(joined.examples(pairs, horizon))
             chosen.append(pairs)
@@ -248,28 +295,18 @@ def _rows(
     )
 
 
-def _sample(pairs: Pairs, most: int, seed: int) -> Pairs:
-    """Leave out whole origins by chance where there are more pairs than wanted."""
-    if len(pairs) <= most:
-        return pairs
-    origins = np.unique(pairs.origins)
-    count = max(1, -(-len(origins) * most // len(pairs)))
-    kept = np.random.default_rng(seed).permutation(origins)[:count]
-    return pairs.where(np.isin(pairs.origins, kept))
-
-
 def _learn(
     learner: Learner,
     rows: _Sampled,
-    blocks: Sequence[tuple[int, ...]],
+    blocks: Sequence[tuple[int, int]],
     hours: Sequence[int],
 ) -> GroupModel:
-    scale = np.ones(max(HORIZONS) + 1)
+    scale, horizon = np.ones(max(HORIZONS) + 1), rows.examples.horizons
     for ahead in hours:
-        of_horizon = rows.change[rows.examples.horizons == ahead]
+        of_horizon = rows.change[horizon == ahead]
         if of_horizon.any():
             scale[ahead] = of_horizon.std() or 1.0
-    unit = scale[rows.examples.horizons]
+    unit = scale[horizon]
     used = np.zeros(len(unit), dtype=bool)
     predicted = np.full(len(unit), np.nan)
     members = []
@@ -287,13 +324,16 @@ def _learn(
             "there is to learn from is unknown."
         )
     held = ~np.isnan(predicted)
-    change, spread = rows.change[held], rows.examples.spread[held]
+    change, spread, ahead = rows.change[held], rows.examples.spread[held], horizon[held]
+    count = np.bincount(ahead, minlength=len(scale))
+    squared = np.bincount(ahead, (change - predicted[held]) ** 2, minlength=len(scale))
     return GroupModel(
         scale,
         tuple(members),
         Shapes.learn(spread, predicted[held], change.astype(np.int64)),
         int(used.sum()),
-        float(np.mean(((change - predicted[held]) / unit[held]) ** 2)),
+        count,
+        np.where(count > 0, squared / np.maximum(count, 1), np.nan),
     )
 
 

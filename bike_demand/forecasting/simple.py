@@ -1,6 +1,7 @@
 """Forecasts that need no learning to speak of: what a model has to beat."""
 
 from datetime import timedelta
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from bike_demand.forecasting.splits import (
     Split,
     hourly_pairs,
     in_service,
+    sample,
 )
 
 Numbers = NDArray[np.float64]
@@ -56,23 +58,33 @@ class WeeklyMeans:
             hours: Of the week, by tick.
             blocks: Numbers of the seven days that ticks belong to, from 0 on.
         """
-        shape = (int(blocks.max()) + 1, HOURS_OF_WEEK, values.shape[1])
-        self._sums, self._counts = np.zeros(shape), np.zeros(shape)
+        self._shape = (int(blocks.max()) + 1, HOURS_OF_WEEK, values.shape[1])
         known = ~np.isnan(values)
-        np.add.at(self._sums, (blocks, hours), np.where(known, values, 0))
-        np.add.at(self._counts, (blocks, hours), known)
+        slot = blocks * HOURS_OF_WEEK + hours
+        self._sums = self._by_slot(np.where(known, values, 0).astype(np.float64), slot)
+        self._counts = self._by_slot(known.astype(np.float64), slot)
+        self._means = _means(self._sums.sum(axis=0), self._counts.sum(axis=0))
 
     def at(self, hours: Indices, stations: Indices) -> Numbers:
         """The means of all blocks; NaN where a station has no tick."""
-        return _means(self._sums.sum(axis=0), self._counts.sum(axis=0))[hours, stations]
+        return self._means[hours, stations]
 
     def without(self, blocks: Indices, hours: Indices, stations: Indices) -> Numbers:
         """The means of all blocks but one."""
-        rest = [
-            _means(self._sums.sum(axis=0) - sums, self._counts.sum(axis=0) - counts)
-            for sums, counts in zip(self._sums, self._counts, strict=True)
-        ]
-        return np.stack(rest)[blocks, hours, stations]
+        return self._rest[blocks, hours, stations]
+
+    @cached_property
+    def _rest(self) -> Numbers:
+        sums, counts = self._sums.sum(axis=0), self._counts.sum(axis=0)
+        each = zip(self._sums, self._counts, strict=True)
+        return np.stack([_means(sums - own, counts - number) for own, number in each])
+
+    def _by_slot(self, values: Numbers, slot: Indices) -> Numbers:
+        order = np.argsort(slot, kind="stable")
+        slots, starts = np.unique(slot[order], return_index=True)
+        sums = np.zeros((self._shape[0] * self._shape[1], self._shape[2]))
+        sums[slots] = np.add.reduceat(values[order], starts, axis=0)
+        return sums.reshape(self._shape)
 
 
 def blend_weight(persistence: Numbers, average: Numbers, outcome: Numbers) -> float:
@@ -104,15 +116,17 @@ class SimpleForecasts:
     squares is the one with the lowest Brier score.
     """
 
-    def __init__(self, grid: Grid, split: Split, timezone: str) -> None:
+    def __init__(self, grid: Grid, split: Split, timezone: str, pairs: int | None = None) -> None:
         """Take the averages.
 
         Args:
             grid: From a week before the split, or earlier, to its end.
             split: Where the grid is learnt from and scored.
             timezone: IANA name of the clock that tells the hour of the week.
+            pairs: About how many of the training span a weight is fitted on; by default all.
         """
-        self._grid, self._split = grid, split
+        self._grid, self._split, self._pairs = grid, split, pairs
+        self._weights: dict[timedelta, dict[str, float]] = {}
         self._hours = hours_of_week(grid.ticks, timezone)
         self._quantities = quantities(grid)
         self._start = grid.index(split.start)
@@ -147,17 +161,26 @@ class SimpleForecasts:
     def forecasts(self, pairs: Pairs, horizon: timedelta) -> dict[str, Forecast]:
         """The forecasts of pairs of the test, by name."""
         forecasts: dict[str, Forecast] = {name: {} for name in SIMPLE}
-        for quantity in QUANTITIES:
-            weight = self.weight(quantity, horizon)
+        for quantity, weight in self.weights(horizon).items():
             each = self._each(pairs, quantity)
             each["blend"] = weight * each["persistence"] + (1 - weight) * each["average"]
             for name in SIMPLE:
                 forecasts[name][quantity] = each[name]
         return forecasts
 
-    def weight(self, quantity: str, horizon: timedelta) -> float:
-        """The blend's `a`."""
+    def past(self, horizon: timedelta) -> Pairs:
+        """The pairs of the training span that weights are fitted on."""
         pairs = hourly_pairs(self._grid, self._split.start, self._split.train_end, horizon)
+        return pairs if self._pairs is None else sample(pairs, self._pairs, horizon // TICK)
+
+    def weights(self, horizon: timedelta) -> dict[str, float]:
+        """The blend's `a` of each of `QUANTITIES`."""
+        if horizon not in self._weights:
+            pairs = self.past(horizon)
+            self._weights[horizon] = {name: self._weight(name, pairs) for name in QUANTITIES}
+        return self._weights[horizon]
+
+    def _weight(self, quantity: str, pairs: Pairs) -> float:
         values = self._quantities[quantity]
         average = self._means[quantity].without(
             self._block(pairs.targets), self._hours[pairs.targets], pairs.stations

@@ -42,11 +42,56 @@ class Split:
         return self.train_end + self.test
 
 
+TRAINING: Final = 28 * DAY
+"""How much of the past a day's models are made of."""
+
+GAP: Final = DAY
+"""Between what a model has looked at and what it is tested on."""
+
+LEAST_HISTORY: Final = 10 * DAY
+"""That a model is made of."""
+
+
+class TooLittleHistoryError(ValueError):
+    """There is not enough to learn from."""
+
+
+def training_split(first: datetime, end: datetime) -> Split:
+    """What models of a day learn from, and after a gap what they are tested on.
+
+    Of the last 28 days, or of as many as there are, a seventh is the test, in whole days. Models
+    are not fitted again on it: the one that was tested is the one that serves.
+
+    Args:
+        first: From when on there are features, UTC.
+        end: The end of the day, UTC.
+
+    Returns:
+        A split; the first `GAP` of its test is not scored.
+
+    Raises:
+        TooLittleHistoryError: There are less than `LEAST_HISTORY`.
+    """
+    start = max(end - TRAINING, _midnight(first))
+    if end - start < LEAST_HISTORY:
+        raise TooLittleHistoryError(
+            f"There are {max(end - first, timedelta()) / DAY:.1f} days of features before "
+            f"{end:%Y-%m-%d} UTC; {LEAST_HISTORY.days} whole ones are needed."
+        )
+    test = max(2, round((end - start) / DAY / 7)) * DAY
+    return Split(start, end - start - GAP - test, GAP + test)
+
+
 def first_start(first: datetime) -> datetime:
     """The first midnight (UTC) with a full week of data before it, if data begins at a time."""
-    earliest = first.astimezone(UTC) + WEEK
-    midnight = earliest.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight if midnight == earliest else midnight + DAY
+    return _midnight(first + WEEK)
+
+
+def _midnight(instant: datetime) -> datetime:
+    """The first midnight (UTC) from an instant on."""
+    instant = instant.astimezone(UTC)
+    midnight = instant.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if midnight == instant else midnight + DAY
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +168,27 @@ def hourly_pairs(
         raise ValueError(f"a horizon is from {TICK} to {DAY}, not {horizon}")
     origins = hourly_origins(grid, begin, max(begin, end - horizon))
     targets = origins + horizon // TICK
+    if len(targets) and targets[0] < max((lag // TICK for lag in lags), default=0):
+        raise ValueError(f"the grid from {grid.start} on lacks what is {max(lags)} before a target")
     known, serves = ~np.isnan(grid.bikes), in_service(grid)
     counts = serves[origins] & serves[targets] & known[origins] & known[targets]
     for lag in lags:
         counts &= known[targets - lag // TICK]
     rows, stations = np.nonzero(counts)
     return Pairs(origins[rows], targets[rows], stations, counts.size - len(rows))
+
+
+def sample(pairs: Pairs, most: int, seed: int) -> Pairs:
+    """Leave out whole origins by chance where there are more pairs than wanted.
+
+    Args:
+        pairs: Of one horizon.
+        most: About how many are wanted.
+        seed: The same leaves out the same.
+    """
+    if len(pairs) <= most:
+        return pairs
+    origins = pairs.origins[np.diff(pairs.origins, prepend=-1) > 0]
+    count = max(1, -(-len(origins) * most // len(pairs)))
+    kept = np.random.default_rng(seed).permutation(origins)[:count]
+    return pairs.where(np.isin(pairs.origins, kept))

@@ -1,11 +1,11 @@
 """Forecasts of models beside the simple ones, on the same rows: the backtest of one horizon.
 
-It puts together what stands in `splits`, `simple`, `examples`, `model` and `scores`; the exact
-definition is in docs/backtest.md. Files, progress and pictures are not its business.
+It puts together what stands in `splits`, `simple`, `examples`, `model`, `risk` and `scores`; the
+exact definition is in docs/backtest.md. Files, progress and pictures are not its business.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -14,16 +14,25 @@ from numpy.typing import NDArray
 
 from bike_demand.forecasting.examples import Examples, Joined
 from bike_demand.forecasting.features import Surroundings
-from bike_demand.forecasting.grid import Grid
+from bike_demand.forecasting.grid import TICK, Grid
 from bike_demand.forecasting.model import Model
+from bike_demand.forecasting.risk import (
+    AHEAD,
+    EVENTS,
+    FEATURES_AHEAD,
+    RiskModel,
+    events_of,
+    hourly_paths,
+)
 from bike_demand.forecasting.scores import (
+    brier,
     losses_of_distributions,
     losses_of_numbers,
     skills,
     summary,
 )
-from bike_demand.forecasting.simple import Forecast, SimpleForecasts
-from bike_demand.forecasting.splits import HOUR, Pairs, Split
+from bike_demand.forecasting.simple import Forecast, SimpleForecasts, quantities
+from bike_demand.forecasting.splits import DAY, HOUR, Pairs, Split, hourly_pairs
 
 BREAKDOWNS: Final = ("hour", "activity", "neighbourhood")
 ACTIVITIES: Final = ("quiet", "middling", "busy")
@@ -100,6 +109,48 @@ class Yardstick:
             }
         return scores
 
+    def score_risk(self, models: Mapping[str, Model], chosen: str) -> dict[str, Any]:
+        """Score the risk of an hour, by event: `n`, `share`, Brier scores, `skill_brier`.
+
+        Persistence is what a model of a risk says that has learnt nothing.
+
+        Args:
+            models: As for `score`.
+            chosen: Likewise.
+
+        Raises:
+            NothingToScoreError: There are no rows.
+        """
+        split = self._split
+        paths = self._joined.of(hourly_paths(self._grid, split.train_end, split.end))
+        if not len(paths):
+            raise NothingToScoreError(
+                f"Of {paths.dropped:,} origins and stations for the test, with {AHEAD // HOUR} h "
+                "after them, none counts: the station has to be installed and renting, and its "
+                "bikes known."
+            )
+        events = events_of(self._grid, paths)
+        examples = self._joined.examples(paths, FEATURES_AHEAD)
+        persistence = RiskModel().forecast(examples)
+        forecasts = {name: model.risk.forecast(examples) for name, model in models.items()}
+        scores = {}
+        for event in EVENTS:
+            happened, name = events[event], f"p_{event}_hour"
+            persisted = _mean(brier(happened, persistence[name]))
+            algorithms = {
+                algorithm: _mean(brier(happened, forecast[name]))
+                for algorithm, forecast in forecasts.items()
+            }
+            scores[event] = {
+                "n": int((~np.isnan(happened)).sum()),
+                "share": _mean(happened),
+                "brier": algorithms[chosen],
+                "algorithms": {algorithm: {"brier": of} for algorithm, of in algorithms.items()},
+                "persistence_brier": persisted,
+                "skill_brier": 1 - algorithms[chosen] / persisted if persisted > 0 else np.nan,
+            }
+        return scores
+
     def _groups(self, breakdown: str, pairs: Pairs) -> NDArray[Any]:
         """What each row belongs to."""
         if breakdown == "hour":
@@ -111,6 +162,37 @@ class Yardstick:
         else:
             groups = neighbourhoods(self._surroundings.stations, self._grid.station_ids)
         return np.asarray(groups[pairs.stations])
+
+
+def crps_by_day(
+    models: Mapping[str, Model],
+    joined: Joined,
+    grid: Grid,
+    begin: datetime,
+    end: datetime,
+    horizon: timedelta,
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+    """Compare models with one another, on rows that none of them has seen.
+
+    Args:
+        models: By any name.
+        joined: Features of the origins.
+        grid: What they are of.
+        begin: The first origin, a full hour.
+        end: No target is as late; another.
+        horizon: Whole hours.
+
+    Returns:
+        Of each row the day of its origin, counted from `begin`, and by model its CRPS [bikes].
+    """
+    pairs = joined.of(hourly_pairs(grid, begin, end, horizon, lags=()))
+    outcome = {name: pairs.of(values) for name, values in quantities(grid).items()}
+    examples = joined.examples(pairs, horizon)
+    days = (pairs.origins - grid.index(begin)) // (DAY // TICK)
+    return days, {
+        name: losses_of_model(model, examples, outcome)["crps"].to_numpy()
+        for name, model in models.items()
+    }
 
 
 def losses_of_model(model: Model, examples: Examples, outcome: Forecast) -> pd.DataFrame:
@@ -159,6 +241,11 @@ def _scores(
         "simple": of_simple,
         **skills(model, of_simple),
     }
+
+
+def _mean(losses: NDArray[np.float64]) -> float:
+    """Of those that are known; NaN where none is."""
+    return float(pd.Series(losses).mean())
 
 
 def _activity(grid: Grid) -> NDArray[np.float64]:

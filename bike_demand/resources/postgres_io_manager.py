@@ -164,6 +164,7 @@ def read_metadata(
         options["lookback_s"] = [
             [before.total_seconds(), until.total_seconds()] for before, until in reach.lookback
         ]
+        options["hourly_s"] = reach.hourly.total_seconds()
         options["lookahead_s"] = reach.lookahead.total_seconds()
     return {READ: options}
 
@@ -174,6 +175,7 @@ def _reach(options: Mapping[str, Any]) -> Reach:
             (timedelta(seconds=before), timedelta(seconds=until))
             for before, until in options.get("lookback_s", [])
         ),
+        hourly=timedelta(seconds=options.get("hourly_s", 0)),
         lookahead=timedelta(seconds=options.get("lookahead_s", 0)),
     )
 

@@ -226,3 +226,169 @@ LOCAL_CALENDAR = declare_table(
     comment="What the system's clock shows at each UTC hour: local time is never a key",
     metadata=METADATA,
 )
+
+
+def _probability(name: str, what: str) -> sa.Column[float]:
+    return sa.Column(name, sa.REAL, comment=f"{what} [0-1]")
+
+
+def _score(name: str, what: str) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, comment=what)
+
+
+MODEL_EVALUATION = declare_table(
+    "model_evaluation",
+    _system_id(),
+    sa.Column("trained_for", INSTANT, primary_key=True, comment="Start of the UTC day [UTC]"),
+    sa.Column("algorithm", sa.Text, primary_key=True, comment="lightgbm or xgboost"),
+    sa.Column(
+        "split",
+        sa.Text,
+        primary_key=True,
+        comment="validation: learning was stopped by it; test: nothing of it was learnt",
+    ),
+    sa.Column("horizon", sa.SmallInteger, primary_key=True, comment="Hours ahead [1-24]"),
+    sa.Column("model_version", sa.Text, nullable=False, comment="In the registry"),
+    sa.Column("run_id", sa.Text, nullable=False, comment="In MLflow"),
+    sa.Column("feature_version", sa.Text, nullable=False, comment="Of the features it expects"),
+    sa.Column("data_until", INSTANT, nullable=False, comment="Last target looked at [UTC]"),
+    sa.Column("pairs", sa.Integer, nullable=False, comment="Rows it was learnt from [count]"),
+    sa.Column("rows", sa.Integer, nullable=False, comment="Rows scored [count]"),
+    _score("rmse", "Root mean squared error of the mean [bikes]"),
+    _score("mae", "Mean absolute error of the median [bikes]; of the test only, as what follows"),
+    _score("wape", "Sum of absolute errors over the sum of bikes"),
+    _score("crps", "Continuous ranked probability score [bikes]"),
+    _score("brier_empty", "Brier score of the probability of no bike"),
+    _score("brier_full", "Brier score of the probability of no free dock"),
+    _score("pit_coverage_80", "Probability within the middle 80 %; 0.8 if calibrated"),
+    sa.Column("best_simple", sa.Text, comment="Simple forecast with the lowest RMSE"),
+    _score("skill_rmse", "1 - RMSE / lowest RMSE of the simple forecasts on the same rows"),
+    _score("skill_mae", "Likewise of the MAE"),
+    _score("skill_crps", "Likewise of the CRPS"),
+    _score("skill_brier_empty", "Likewise of the Brier score of empty"),
+    _score("skill_brier_full", "Likewise of the Brier score of full"),
+    *_not_negative("pairs", "rows"),
+    sa.CheckConstraint("split IN ('validation', 'test')", name="split_known"),
+    time="trained_for",
+    scope=("system_id", "algorithm"),
+    comment="How good each day's models were, on rows held out: the leaderboard",
+    metadata=METADATA,
+)
+
+CHAMPION_DECISION = declare_table(
+    "champion_decision",
+    _system_id(),
+    sa.Column("trained_for", INSTANT, primary_key=True, comment="Start of the UTC day [UTC]"),
+    sa.Column("decision", sa.Text, nullable=False, comment="promoted or kept"),
+    sa.Column("reason", sa.Text, nullable=False, comment="Why, in a stable word"),
+    sa.Column("detail", sa.Text, nullable=False, comment="Why, in a sentence"),
+    sa.Column(
+        "applied",
+        sa.Boolean,
+        nullable=False,
+        comment="The challenger became champion; false too for a day that is not the newest",
+    ),
+    sa.Column("challenger", sa.Text, nullable=False, comment="Its version in the registry"),
+    sa.Column("algorithm", sa.Text, nullable=False, comment="The challenger's"),
+    sa.Column("champion", sa.Text, comment="The version that reigned before; null: none did"),
+    sa.Column("unseen_from", INSTANT, comment="First origin compared on [UTC]"),
+    sa.Column("unseen_until", INSTANT, comment="No target compared on is as late [UTC]"),
+    _count("rows", "Rows compared on, of all gated horizons"),
+    _score("gain", "1 - CRPS of the challenger / of the champion, mean of the gated horizons"),
+    _score("gain_low", "Lower end of its 90 % interval, days drawn with replacement"),
+    _score("gain_high", "Upper end"),
+    _score("margin", "Gain that is asked for"),
+    sa.Column("figures", sa.Text, nullable=False, comment="Scores by gated horizon [JSON]"),
+    sa.CheckConstraint("decision IN ('promoted', 'kept')", name="decision_known"),
+    time="trained_for",
+    scope=("system_id",),
+    comment="Which model each day's comparison was won by, and why",
+    metadata=METADATA,
+)
+
+MODEL_EVENT = declare_table(
+    "model_event",
+    _system_id(),
+    sa.Column("at", INSTANT, primary_key=True, comment="When it happened [UTC]"),
+    sa.Column("kind", sa.Text, primary_key=True, comment="promotion or rollback"),
+    sa.Column("model_version", sa.Text, nullable=False, comment="The champion from now on"),
+    sa.Column("replaced", sa.Text, comment="The champion before; null: there was none"),
+    sa.Column("trained_for", INSTANT, nullable=False, comment="Day of the version [UTC]"),
+    sa.Column("reason", sa.Text, nullable=False, comment="Why, in a sentence"),
+    time="at",
+    scope=("system_id",),
+    comment="Every change of the champion, with its reason",
+    metadata=METADATA,
+)
+
+
+def _origin() -> list[sa.Column[Any]]:
+    return [
+        _system_id(),
+        sa.Column("origin_at", INSTANT, primary_key=True, comment="Tick forecast from [UTC]"),
+        sa.Column(
+            "station_id", sa.Text, primary_key=True, comment="The station, as its feed names it"
+        ),
+    ]
+
+
+def _role() -> sa.Column[str]:
+    return sa.Column(
+        "role",
+        sa.Text,
+        primary_key=True,
+        comment="champion; simple: there is none, or it has seen what came after the origin",
+    )
+
+
+def _issue() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("issued_at", INSTANT, nullable=False, comment="When it was made [UTC]"),
+        sa.Column(
+            "late", sa.Boolean, nullable=False, comment="Made over 30 minutes after the origin"
+        ),
+        sa.Column("model_version", sa.Text, comment="In the registry; null for a simple one"),
+    ]
+
+
+STATION_FORECAST = declare_table(
+    "station_forecast",
+    *_origin(),
+    sa.Column("target_at", INSTANT, primary_key=True, comment="Tick forecast for [UTC]"),
+    _role(),
+    *_issue(),
+    sa.Column("horizon", sa.SmallInteger, nullable=False, comment="Hours ahead [1-24]"),
+    sa.Column("in_service", sa.Boolean, nullable=False, comment="It gave bikes out at the origin"),
+    _count("capacity", "Bikes there is room for", nullable=False),
+    sa.Column("bikes", sa.REAL, nullable=False, comment="Expected bikes: the mean [bikes]"),
+    sa.Column("p10", sa.Integer, nullable=False, comment="With 10 % there are no more [bikes]"),
+    sa.Column("p50", sa.Integer, nullable=False, comment="The median [bikes]"),
+    sa.Column("p90", sa.Integer, nullable=False, comment="With 90 % there are no more [bikes]"),
+    _probability("p_empty", "Probability of no bike"),
+    _probability("p_full", "Probability of no free dock; null where docks are not told"),
+    *_not_negative("capacity", "p10"),
+    time="origin_at",
+    scope=("system_id", "role"),
+    comment="Bikes at each station 1 to 24 hours ahead, as distributions",
+    metadata=METADATA,
+)
+
+STATION_RISK = declare_table(
+    "station_risk",
+    *_origin(),
+    _role(),
+    *_issue(),
+    sa.Column("in_service", sa.Boolean, nullable=False, comment="It gave bikes out at the origin"),
+    _probability("p_empty_hour", "Probability of an hour or more without a bike, in the next 6 h"),
+    _probability("p_full_hour", "Likewise without a free dock; null where docks are not told"),
+    sa.Column("neighbour_id", sa.Text, comment="Nearest station in service; null: none is placed"),
+    sa.Column("neighbour_distance", sa.REAL, comment="How far it is [m]"),
+    sa.Column(
+        "empty_shared", sa.Boolean, comment="The neighbour is more likely than not empty, too"
+    ),
+    sa.Column("full_shared", sa.Boolean, comment="The neighbour is more likely than not full, too"),
+    time="origin_at",
+    scope=("system_id", "role"),
+    comment="How likely each station is to be empty or full for an hour or more, within 6 hours",
+    metadata=METADATA,
+)

@@ -5,10 +5,12 @@ through them stands in `storage.replace`, what is read in `storage.read`.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import psycopg
 import sqlalchemy as sa
 
@@ -66,6 +68,18 @@ class Warehouse:
         return sa.create_engine(
             "postgresql+psycopg://", creator=self.connection, poolclass=sa.NullPool
         )
+
+    def frame(self, query: str, values: Mapping[str, Any]) -> pd.DataFrame:
+        """What a query of a few rows answers, by its own names of columns.
+
+        Args:
+            query: SQL; `%(name)s` stands for a value.
+            values: By name.
+        """
+        with self.connection() as connection:
+            cursor = connection.execute(query, values)
+            names = [column.name for column in cursor.description or []]
+            return pd.DataFrame(cursor.fetchall(), columns=names)
 
     def ensure_table(self, declaration: TableDeclaration) -> None:
         """Make a user's table unless it is there. The project's own come by migration.

@@ -3,9 +3,13 @@
 A window is what a partition is to the warehouse. All instants are UTC and tz-aware.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_HOUR: Final = timedelta(hours=1)
+_INSTANT: Final = timedelta(microseconds=1)  # nothing is stored more finely
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +44,8 @@ class Reach:
         lookback: Pairs `(from, to)` of durations before the window: each window
             `[start, end)` also reads `[start - from, end - to)`. So the 24 hours before are
             `(24 h, 0)`, and the same ticks a week ago `(7 d, 7 d)`.
+        hourly: How far before a window's start the reader sees the instants at full hours (UTC),
+            for a long past that a quarter of is enough of.
         lookahead: How far past the window's end the reader sees, for values that close
             an interval.
 
@@ -48,6 +54,7 @@ class Reach:
     """
 
     lookback: tuple[tuple[timedelta, timedelta], ...] = ()
+    hourly: timedelta = timedelta(0)
     lookahead: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
@@ -55,8 +62,8 @@ class Reach:
         for before, until in self.lookback:
             if not before >= until >= zero:
                 raise ValueError(f"lookback goes back from {before} to {until}: not a stretch")
-        if self.lookahead < zero:
-            raise ValueError("lookahead is not negative")
+        if self.lookahead < zero or self.hourly < zero:
+            raise ValueError("lookahead and hourly are not negative")
 
     def of(self, windows: Iterable[Window]) -> tuple[Window, ...]:
         """The windows together with all that is seen from them, merged."""
@@ -66,7 +73,17 @@ class Reach:
             seen.extend(
                 Window(window.start - before, window.end - until) for before, until in self.lookback
             )
+            seen.extend(_full_hours(window.start - self.hourly, window.start))
         return merge(seen)
+
+
+def _full_hours(start: datetime, end: datetime) -> Iterator[Window]:
+    """The instants at full hours in `[start, end)`, each a window of its own."""
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        if hour >= start:
+            yield Window(hour, hour + _INSTANT)
+        hour += _HOUR
 
 
 def merge(windows: Iterable[Window]) -> tuple[Window, ...]:

@@ -15,11 +15,16 @@ from bike_demand.forecasting.learners import LightGBM, XGBoost
 from bike_demand.forecasting.model import (
     GROUPS,
     HORIZONS,
-    TooLittleHistoryError,
     put_together,
     train,
 )
-from bike_demand.forecasting.splits import Split, hourly_origins, hourly_pairs
+from bike_demand.forecasting.risk import EVENTS, FEATURES_AHEAD, events_of, hourly_paths
+from bike_demand.forecasting.splits import (
+    Split,
+    TooLittleHistoryError,
+    hourly_origins,
+    hourly_pairs,
+)
 from bike_demand.history.recording import open_recording
 from bike_demand.simulation.plan import Plan
 from bike_demand.simulation.recording import write_recording
@@ -97,7 +102,9 @@ def test_every_row_has_one_forecast_between_0_and_its_room(grid, model):
 def test_it_says_what_it_has_learnt_from(model):
     assert model.data_until == SPLIT.train_end - HOUR
     assert model.feature_version == "7"
-    assert 0 < model.error < 1
+    held = model.validation()
+    assert [*held] == [*HORIZONS]
+    assert held[1][1] < model.error < held[24][1]
     assert model.pairs > 50_000
 
 
@@ -145,6 +152,21 @@ def test_where_docks_are_not_told_the_end_is_not_moved(grid):
     assert np.isfinite(means(model, examples)).all()
 
 
+def test_its_risk_is_learnt_beside_the_groups(grid):
+    fewer = {name: np.maximum(getattr(grid, name) - 7, 0) for name in ("bikes", "docks")}
+    often = replace(grid, **fewer)  # empty and full often enough
+    model = learn(often, [LightGBM(rounds=3, threads=1)])["lightgbm"]
+    assert len(model.risk.empty) == len(model.risk.full) == 2
+    paths = hourly_paths(often, SPLIT.train_end, SPLIT.end)
+    said = model.risk.forecast(join(often).examples(paths, FEATURES_AHEAD))
+    happened = events_of(often, paths)
+    for event in EVENTS:
+        probability = said[f"p_{event}_hour"]
+        certain = np.quantile(probability, [0.2, 0.8])
+        seldom, mostly = probability <= certain[0], probability >= certain[1]
+        assert np.nanmean(happened[event][mostly]) > np.nanmean(happened[event][seldom]) + 0.3
+
+
 def test_fewer_pairs_are_taken_where_there_are_too_many(grid):
     few = learn(grid, LEARNERS[:1], pairs=4_000)["lightgbm"]
     assert 5 * 3_000 < few.pairs < 5 * 4_800
@@ -157,7 +179,7 @@ def test_it_can_be_stored(grid, model):
 
 
 def test_too_little_history_says_how_much_there_is_and_is_needed(grid):
-    with pytest.raises(TooLittleHistoryError, match=r"5\.0 days to learn from.*10 are needed"):
+    with pytest.raises(TooLittleHistoryError, match=r"5\.0 days to learn from.*7 are needed"):
         learn(grid, begin=SPLIT.train_end - 5 * DAY)
 
 

@@ -12,6 +12,7 @@ from bike_demand.forecasting.examples import Joined
 from bike_demand.forecasting.features import Surroundings, features
 from bike_demand.forecasting.learners import LightGBM
 from bike_demand.forecasting.model import put_together, train
+from bike_demand.forecasting.risk import RiskModel, events_of, hourly_paths
 from bike_demand.forecasting.splits import Split, hourly_origins
 from bike_demand.forecasting.yardstick import NothingToScoreError, Yardstick, neighbourhoods
 from bike_demand.history.recording import open_recording
@@ -65,6 +66,66 @@ def test_what_is_forecast_does_not_depend_on_what_comes_after_it(grid, score):
     before = score(grid)["by_hour"]
     same = [hour for hour in before if changed[hour] == before[hour]]
     assert sorted(same, key=int) == [str(hour) for hour in range(6, 12)]
+
+
+@pytest.fixture
+def score_risk(model):
+    """As persistence, or with the probability of being empty for an hour that is given."""
+
+    def run(grid, probability=None):
+        rows, around = joined(grid)
+        told = () if probability is None else (lambda rows: np.full(len(rows), probability),)
+        of_model = replace(model, risk=RiskModel(empty=told))
+        yardstick = Yardstick(rows, grid, SPLIT, around)
+        return yardstick.score_risk({"lightgbm": of_model}, "lightgbm")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def scarce(grid):
+    """The city with few bikes and few docks."""
+    fewer = {name: np.maximum(getattr(grid, name) - 7, 0) for name in ("bikes", "docks")}
+    return replace(grid, **fewer)
+
+
+def test_the_risk_of_an_hour_is_scored_beside_persistence(scarce, score_risk):
+    scores = score_risk(scarce, 0.5)["empty"]
+    paths = hourly_paths(scarce, SPLIT.train_end, SPLIT.end)
+    happened = events_of(scarce, paths)["empty"]
+    known = ~np.isnan(happened)
+    persisted = (paths.at_origin(scarce.bikes) == 0) != happened
+    assert scores["n"] == known.sum() > 6 * 16
+    assert scores["share"] == pytest.approx(happened[known].mean())
+    assert scores["brier"] == scores["algorithms"]["lightgbm"]["brier"] == pytest.approx(0.25)
+    assert scores["persistence_brier"] == pytest.approx(persisted[known].mean())
+    assert scores["skill_brier"] == pytest.approx(1 - 0.25 / persisted[known].mean())
+
+
+def test_a_risk_that_was_too_rare_to_learn_has_no_skill(scarce, score_risk):
+    assert score_risk(scarce)["empty"]["skill_brier"] == 0
+
+
+def test_there_is_no_skill_where_persistence_makes_no_error(grid, score_risk):
+    plenty = replace(grid, bikes=grid.bikes + 1)
+    scores = score_risk(plenty, 0.5)["empty"]
+    assert (scores["share"], scores["persistence_brier"]) == (0, 0)
+    assert np.isnan(scores["skill_brier"])
+
+
+def test_a_system_that_does_not_tell_its_docks_has_no_score_of_being_full_for_an_hour(
+    grid, score_risk
+):
+    scores = score_risk(replace(grid, docks=np.full_like(grid.docks, np.nan)))
+    assert scores["full"]["n"] == 0
+    assert all(np.isnan(scores["full"][name]) for name in ("share", "brier", "skill_brier"))
+    assert scores["empty"] == score_risk(grid)["empty"]
+
+
+def test_a_grid_without_a_path_that_counts_is_told(grid, score_risk):
+    closed = replace(grid, renting=np.zeros_like(grid.renting))
+    with pytest.raises(NothingToScoreError, match="6 h after them"):
+        score_risk(closed)
 
 
 def test_a_system_that_does_not_tell_its_docks_has_no_score_of_full(grid, score):

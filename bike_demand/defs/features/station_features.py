@@ -10,11 +10,13 @@ import pandas as pd
 
 from bike_demand import settings
 from bike_demand.automation import RETRIES
+from bike_demand.defs import systems
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting import features as work
 from bike_demand.forecasting.grid import COLUMNS, Grid, to_grid
 from bike_demand.partitions import HOUR, hourly_partitions
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
+from bike_demand.settings import System
 from bike_demand.storage.tables import (
     STATION_FEATURES,
     STATION_INFORMATION,
@@ -83,19 +85,16 @@ def station_features(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     """
     span = context.partition_time_window
     start = span.start - max(before for before, _ in work.LOOKBACK)
-    systems = {system.system_id: system for system in settings.load().systems}
-    made: dict[str, tuple[Grid, list[datetime]]] = {}
+    made: dict[str, tuple[System, Grid, list[datetime]]] = {}
     refused: dict[str, str] = {}
-    for system_id in sorted({*systems, *status["system_id"].unique()}):
-        if system_id not in systems or systems[system_id].timezone is None:
-            refused[system_id] = "the settings do not say its timezone: add it under [[systems]]"
-            continue
-        grid = to_grid(status[status["system_id"] == system_id], start, span.end)
+    for system in systems.placed(status["system_id"], refused):
+        system_id = system.system_id
+        grid = to_grid(systems.of(system, status), start, span.end)
         snapshots = _snapshots(grid, span.start, span.end)
         needed = 1 if config.allow_partial else SNAPSHOTS_NEEDED
         hours = [hour for hour, number in snapshots.items() if number >= needed]
         if hours:
-            made[system_id] = grid, hours
+            made[system_id] = system, grid, hours
         if len(hours) < len(snapshots):
             refused[system_id] = _reason(snapshots, needed)
     told = "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
@@ -103,13 +102,8 @@ def station_features(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
         raise PermanentFailure(f"No features were made; what is stored stays.\n{told}")
 
     def frames() -> Iterator[pd.DataFrame]:
-        for system_id, (grid, hours) in made.items():
-            around = work.Surroundings(
-                stations=stations[stations["system_id"] == system_id],
-                weather=weather[weather["system_id"] == system_id],
-                timezone=str(systems[system_id].timezone),
-                country=systems[system_id].country,
-            )
+        for system_id, (system, grid, hours) in made.items():
+            around = systems.surroundings(system, stations, weather)
             for _, day in groupby(hours, key=datetime.date):  # what is in memory at a time
                 origins = np.concatenate([grid.index(hour) + np.arange(4) for hour in day])
                 rows = work.features(grid, origins, around)

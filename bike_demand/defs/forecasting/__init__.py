@@ -1,0 +1,1 @@
+"""What is to come: forecasts of every hour, and risks."""

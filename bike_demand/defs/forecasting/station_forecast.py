@@ -1,0 +1,210 @@
+"""The assets `station_forecast` and `station_risk`. What they say: `forecasting.outlook`."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from bike_demand import settings
+from bike_demand.automation import RETRIES, utc_now
+from bike_demand.defs import systems
+from bike_demand.failures import PermanentFailure
+from bike_demand.forecasting import pictures
+from bike_demand.forecasting.features import FEATURE_VERSION, LOOKBACK
+from bike_demand.forecasting.grid import COLUMNS, TICK, Grid, to_grid
+from bike_demand.forecasting.inline_image import inline_figure
+from bike_demand.forecasting.outlook import LOOKS_AHEAD, LOOKS_BACK, Outlook
+from bike_demand.forecasting.simple import quantities
+from bike_demand.forecasting.splits import DAY, in_service
+from bike_demand.partitions import begun_hour_partitions
+from bike_demand.registry import Registry, Version
+from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
+from bike_demand.resources.tracking import Tracking
+from bike_demand.settings import System
+from bike_demand.storage.tables import (
+    STATION_FORECAST,
+    STATION_INFORMATION,
+    STATION_RISK,
+    STATION_STATUS,
+    WEATHER,
+)
+
+POOL: Final = "forecast_pool"
+PUNCTUAL: Final = timedelta(minutes=30)
+"""After its origin a forecast is late: it is stored, and never counts as one."""
+
+CHAMPION: Final = "champion"
+SIMPLE: Final = "simple"
+COMPLETE: Final = "every_system_forecast"
+
+# The hour has begun and is not over: of its ticks the first is wanted, and may be all there is.
+_FIRST_TICK: Final = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+
+
+@dataclass(frozen=True)
+class _Issue:
+    """Of one system's forecast, what all its rows share."""
+
+    system: System
+    origin_at: datetime
+    version: Version | None
+    why_simple: str | None
+
+    def columns(self, issued_at: datetime) -> dict[str, Any]:
+        return {
+            "system_id": self.system.system_id,
+            "origin_at": self.origin_at,
+            "role": CHAMPION if self.version else SIMPLE,
+            "issued_at": issued_at,
+            "late": issued_at > self.origin_at + PUNCTUAL,
+            "model_version": self.version and self.version.version,
+        }
+
+
+def _out(table: Any, description: str) -> dg.AssetOut:
+    return dg.AssetOut(
+        metadata=table_metadata(table),
+        description=description,
+        group_name="forecasting",
+        kinds={"python", "mlflow", "postgres"},
+        code_version=FEATURE_VERSION,
+    )
+
+
+@dg.multi_asset(
+    name="forecast",
+    partitions_def=begun_hour_partitions(settings.load()),
+    backfill_policy=dg.BackfillPolicy.multi_run(1),
+    ins={
+        "status": dg.AssetIn(
+            STATION_STATUS.name,
+            partition_mapping=_FIRST_TICK,
+            metadata=read_metadata(
+                columns=["system_id", *COLUMNS], reach=Reach(lookback=LOOKBACK, hourly=LOOKS_BACK)
+            ),
+        ),
+        "stations": dg.AssetIn(
+            STATION_INFORMATION.name,
+            metadata=read_metadata(columns=["system_id", "station_id", "lat", "lon", "capacity"]),
+        ),
+        "weather": dg.AssetIn(
+            WEATHER.name,
+            partition_mapping=_FIRST_TICK,
+            metadata=read_metadata(reach=Reach(lookback=((timedelta(hours=3), timedelta()),))),
+        ),
+    },
+    outs={
+        STATION_FORECAST.name: _out(
+            STATION_FORECAST,
+            "Bikes at every station 1 to 24 hours ahead, as distributions: by the champion, or by "
+            "the best simple forecast where there is none.",
+        ),
+        STATION_RISK.name: _out(
+            STATION_RISK,
+            "How likely each station is to be empty, or full, for an hour or more in the next six, "
+            "and whether its neighbour is, too.",
+        ),
+    },
+    check_specs=[
+        dg.AssetCheckSpec(
+            COMPLETE,
+            asset=STATION_FORECAST.name,
+            description="Every system was forecast by its champion.",
+        )
+    ],
+    retry_policy=RETRIES,
+    pool=POOL,
+)
+def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
+    context: dg.AssetExecutionContext,
+    tracking: Tracking,
+    status: pd.DataFrame,
+    stations: pd.DataFrame,
+    weather: pd.DataFrame,
+):
+    """Forecast from the first tick of the hour; nothing later is looked at.
+
+    A model that has seen what came after the origin is not asked. Over 30 minutes after the origin
+    the forecast is late, and says so.
+    """
+    origin = context.partition_time_window.start
+    issued_at = utc_now()
+    issues, forecasts, risks = list[_Issue](), list[pd.DataFrame](), list[pd.DataFrame]()
+    refused, pages = dict[str, str](), dict[str, Any]()
+    with tracking.in_use() as registry:
+        for system in systems.placed(status["system_id"], refused):
+            own = systems.of(system, status)
+            known = own[own["observed_at"] <= origin]
+            grid = to_grid(known, origin - LOOKS_BACK, origin + LOOKS_AHEAD + TICK)
+            if np.isnan(grid.bikes[grid.index(origin)]).all():
+                refused[system.system_id] = f"nothing is known of {origin:%Y-%m-%d %H:%M} UTC"
+                continue
+            issue = _issue(registry, system, origin)
+            model = registry.load(issue.version) if issue.version else None
+            outlook = Outlook(grid, origin, systems.surroundings(system, stations, weather))
+            shared = issue.columns(issued_at)
+            issues.append(issue)
+            forecasts.append(_forecast(outlook.forecast(model), origin).assign(**shared))
+            risks.append(outlook.risks(model).assign(**shared))
+            if issue.why_simple:
+                refused[system.system_id] = f"by the simple forecast, for {issue.why_simple}"
+            pages[f"outlook {system.system_id}"] = _page(issue, grid, forecasts[-1])
+    told = "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
+    if not issues:
+        raise PermanentFailure(f"Nothing was forecast; what is stored stays.\n{told}")
+    # What was said under another role, before there was a champion or for want of it, goes.
+    covers = {
+        "system_id": [issue.system.system_id for issue in issues],
+        "role": [CHAMPION, SIMPLE],
+    }
+    yield dg.MaterializeResult[Any](
+        asset_key=STATION_FORECAST.name,
+        value=Rows(forecasts, covers),
+        metadata=pages,
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=COMPLETE,
+                passed=not refused,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"refused": told or "none"},
+            )
+        ],
+    )
+    yield dg.MaterializeResult[Any](asset_key=STATION_RISK.name, value=Rows(risks, covers))
+
+
+def _issue(registry: Registry, system: System, origin: datetime) -> _Issue:
+    """Who is asked: the champion, unless it must not be."""
+    version = registry.champion(system.system_id)
+    if version is None:
+        return _Issue(system, origin, None, "there is no champion")
+    if version.data_until > origin:
+        why = f"{version} has seen what came until {version.data_until:%Y-%m-%d %H:%M} UTC"
+        return _Issue(system, origin, None, why)
+    if version.feature_version != FEATURE_VERSION:
+        why = f"{version} expects features of version {version.feature_version}"
+        return _Issue(system, origin, None, why)
+    return _Issue(system, origin, version, None)
+
+
+def _forecast(frame: pd.DataFrame, origin: datetime) -> pd.DataFrame:
+    hours = pd.to_timedelta(frame["horizon"], unit="h")
+    return frame.assign(target_at=pd.Timestamp(origin) + hours)
+
+
+def _page(issue: _Issue, grid: Grid, forecast: pd.DataFrame) -> dg.MarkdownMetadataValue:
+    end = grid.index(issue.origin_at) + 1
+    day = grid.between(max(end - DAY // TICK, 0), end)
+    serves, values = in_service(day), quantities(day)
+    shares = {name: np.where(serves, values[name], np.nan) for name in ("empty", "full")}
+    past = pd.DataFrame(
+        {name: pd.DataFrame(share).mean(axis=1) for name, share in shares.items()}
+    ).set_index(day.ticks)
+    title = f"{issue.system.system_id}: " + (
+        f"champion, {issue.version}" if issue.version else f"simple, for {issue.why_simple}"
+    )
+    picture = pictures.of_forecast(title, issue.origin_at, past, forecast)
+    return dg.MetadataValue.md(inline_figure("outlook", picture))

@@ -1,0 +1,41 @@
+"""Of the frames that assets are given, what belongs to one system: what several stages share."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from bike_demand import settings
+from bike_demand.forecasting.features import Surroundings
+from bike_demand.settings import System
+
+NO_TIMEZONE = "the settings do not say its timezone: add it under [[systems]]"
+
+
+def placed(seen: "pd.Series[str]", refused: dict[str, str]) -> Iterator[System]:
+    """The systems that are followed, or were seen, and whose clock is known; in order.
+
+    Args:
+        seen: The `system_id` of rows.
+        refused: Gets the reason of each of the others.
+    """
+    followed = {system.system_id: system for system in settings.load().systems}
+    for system_id in sorted({*followed, *seen.unique()}):
+        if system_id in followed and followed[system_id].timezone is not None:
+            yield followed[system_id]
+        else:
+            refused[system_id] = NO_TIMEZONE
+
+
+def of(system: System, frame: pd.DataFrame) -> pd.DataFrame:
+    """Its rows."""
+    return frame[frame["system_id"] == system.system_id]
+
+
+def surroundings(system: System, stations: pd.DataFrame, weather: pd.DataFrame) -> Surroundings:
+    """What features of one of `placed` need besides its status."""
+    return Surroundings(
+        stations=of(system, stations),
+        weather=of(system, weather),
+        timezone=str(system.timezone),
+        country=system.country,
+    )

@@ -1,0 +1,1 @@
+"""Models of each day, and which of them reigns."""

@@ -1,0 +1,298 @@
+"""The asset `champion_model`. What a challenger has to be, stands in `forecasting.promotion`."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from bike_demand import settings
+from bike_demand.automation import RETRIES
+from bike_demand.defs import systems
+from bike_demand.defs.training.history import LOOKS_BACK, inputs_of_days, own_features
+from bike_demand.defs.training.models import lightgbm_model, xgboost_model
+from bike_demand.failures import PermanentFailure
+from bike_demand.forecasting import pictures
+from bike_demand.forecasting.examples import Joined
+from bike_demand.forecasting.features import FEATURE_VERSION
+from bike_demand.forecasting.grid import to_grid
+from bike_demand.forecasting.inline_image import inline_figure
+from bike_demand.forecasting.promotion import (
+    GATED,
+    LEAST_UNSEEN,
+    MARGIN,
+    Decision,
+    Gain,
+    compared,
+    gain,
+    gates,
+    unseen,
+)
+from bike_demand.forecasting.splits import DAY, HOUR
+from bike_demand.forecasting.yardstick import crps_by_day
+from bike_demand.partitions import daily_partitions
+from bike_demand.registry import APPOINTED_AT, REPLACED, TAKEN_BACK_AT, Registry, Version
+from bike_demand.resources import Rows, Window, read_metadata, table_metadata
+from bike_demand.resources.tracking import Tracking
+from bike_demand.settings import System
+from bike_demand.storage.tables import CHAMPION_DECISION, MODEL_EVENT
+
+UNSEEN = timedelta(days=6)
+"""The days that are looked at: those that models of a day are tested on, and a gap before."""
+
+DECIDED = "every_system_decided"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who meets whom.
+
+    Attributes:
+        challenger: The better of the day's models on the days that their learning was stopped by.
+        champion: That reigned before the day; None if none did.
+        reigns: The challenger has been appointed already: the asset is made once more.
+    """
+
+    challenger: Version
+    champion: Version | None
+    reigns: bool
+
+
+@dg.asset(
+    partitions_def=daily_partitions(settings.load()),
+    backfill_policy=dg.BackfillPolicy.multi_run(1),
+    ins={
+        **inputs_of_days(UNSEEN, quarters=False),
+        **{
+            algorithm: dg.AssetIn(
+                model.key, metadata=read_metadata(scope={"algorithm": [algorithm]})
+            )
+            for algorithm, model in (("lightgbm", lightgbm_model), ("xgboost", xgboost_model))
+        },
+    },
+    check_specs=[
+        dg.AssetCheckSpec(
+            DECIDED, asset="champion_model", description="Each system's challenger was judged."
+        )
+    ],
+    retry_policy=RETRIES,
+    metadata=table_metadata(CHAMPION_DECISION),
+    group_name="training",
+    kinds={"python", "mlflow", "postgres"},
+    code_version="1",
+)
+def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
+    context: dg.AssetExecutionContext,
+    tracking: Tracking,
+    features: pd.DataFrame,
+    status: pd.DataFrame,
+    stations: pd.DataFrame,
+    weather: pd.DataFrame,
+    lightgbm: pd.DataFrame,
+    xgboost: pd.DataFrame,
+):
+    """Which model serves each system: the day's better one, if it earns it.
+
+    It has to beat the best simple forecast at 1, 3, 6, 12 and 24 hours, to be calibrated, and to
+    beat the champion on at least two days that neither has seen, by more than chance. The winner
+    gets the alias `champion` in MLflow, unless models of a later day are there. Refused, the
+    champion stays, and the row says why.
+    """
+    span = context.partition_time_window
+    inputs = {"features": features, "status": status, "stations": stations, "weather": weather}
+    evaluations = pd.concat([frame for frame in (lightgbm, xgboost) if len(frame)] or [lightgbm])
+    rows, events = list[dict[str, Any]](), list[dict[str, Any]]()
+    refused, pages = dict[str, str](), dict[str, Any]()
+    with tracking.in_use() as registry:
+        for system in systems.placed(evaluations["system_id"], refused):
+            own = systems.of(system, evaluations)
+            if own.empty:
+                refused[system.system_id] = "no model of this day was made of it"
+                continue
+            contest = _contest(registry, system.system_id, own)
+            test = own[
+                (own["split"] == "test") & (own["algorithm"] == contest.challenger.algorithm)
+            ]
+            test = test.set_index("horizon")
+            compare = _Comparison(registry, contest, system, inputs, span.end)
+            decision = decide(contest, test, compare)
+            newest = registry.newest_trained_for(system.system_id)
+            applied = decision.promoted and newest == contest.challenger.trained_for
+            if applied:
+                events.append(_event(registry, contest, decision, span.start))
+            rows.append(_row(contest, decision, compare, test, applied=applied, day=span.start))
+            title = f"{system.system_id} {span.start:%Y-%m-%d}: {decision.reason.replace('_', ' ')}"
+            picture = pictures.of_decision(title, decision, *_asked(test))
+            text = f"{'Promoted' if applied else 'Not promoted'}. {decision.detail}"
+            pages[f"decision {system.system_id}"] = dg.MetadataValue.md(
+                f"{text}\n\n{inline_figure('decision', picture)}"
+            )
+    told = "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
+    if not rows:
+        raise PermanentFailure(f"Nothing was decided; every champion stays.\n{told}")
+    frame, happened = pd.DataFrame(rows), pd.DataFrame(events)
+    companions = {}
+    if events:
+        windows = [Window(at, at + timedelta(microseconds=1)) for at in happened["at"]]
+        covers = {"system_id": [*happened["system_id"]]}
+        companions[MODEL_EVENT.name] = Rows(happened, covers, windows=windows)
+    return dg.MaterializeResult[Any](
+        value=Rows(frame, {"system_id": [*frame["system_id"]]}, companions),
+        metadata=pages,
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=DECIDED,
+                passed=not refused,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"refused": told or "none"},
+            )
+        ],
+    )
+
+
+def _contest(registry: Registry, system_id: str, evaluations: pd.DataFrame) -> Contest:
+    held = evaluations[evaluations["split"] == "validation"]
+    error = np.log(held["rmse"]).groupby(held["algorithm"]).mean()
+    [number, *_] = held.loc[held["algorithm"] == error.idxmin(), "model_version"]
+    challenger, champion = registry.version(system_id, number), registry.champion(system_id)
+    reigns = champion is not None and champion.version == challenger.version
+    if reigns:
+        replaced = challenger.tags.get(REPLACED)
+        champion = registry.version(system_id, replaced) if replaced else None
+    return Contest(challenger, champion, reigns)
+
+
+class _Comparison:
+    """Challenger and champion on rows that neither has seen; made only if it is asked for."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        contest: Contest,
+        system: System,
+        inputs: dict[str, pd.DataFrame],
+        end: datetime,
+    ) -> None:
+        self._registry, self._system, self._inputs, self._end = registry, system, inputs, end
+        versions = [contest.challenger, contest.champion or contest.challenger]
+        self._versions = dict(zip(("challenger", "champion"), versions, strict=True))
+        seen = max(version.data_until for version in versions)
+        self.unseen = unseen(end - UNSEEN + DAY, end, seen)
+        self.rows = 0
+        self.crps: dict[int, dict[str, float]] = {}
+
+    def gain(self) -> Gain | None:
+        """None if there are not enough such rows."""
+        if self.unseen is None:
+            return None
+        begin, end = self.unseen
+        models = {name: self._registry.load(version) for name, version in self._versions.items()}
+        around = systems.surroundings(
+            self._system, self._inputs["stations"], self._inputs["weather"]
+        )
+        status = systems.of(self._system, self._inputs["status"])
+        grid = to_grid(status, begin - LOOKS_BACK, end)
+        joined = Joined(grid, own_features(self._system, self._inputs["features"]), around)
+        days, losses = {}, {name: dict[int, Any]() for name in models}
+        for hours in GATED:
+            days[hours], each = crps_by_day(models, joined, grid, begin, end, hours * HOUR)
+            if not len(days[hours]):
+                return None
+            self.crps[hours] = {name: float(values.mean()) for name, values in each.items()}
+            for name, values in each.items():
+                losses[name][hours] = values
+        self.rows = sum(map(len, days.values()))
+        return gain(losses["challenger"], losses["champion"], days)
+
+
+def decide(contest: Contest, test: pd.DataFrame, comparison: _Comparison) -> Decision:
+    """Put the reasons in order: what the challenger is by itself, then against the champion."""
+    if contest.challenger.tags.get(TAKEN_BACK_AT):
+        told = f"{contest.challenger} was taken back by hand."
+        return Decision(promoted=False, reason="rolled_back", detail=told)
+    if refusal := gates(*_asked(test)):
+        return refusal
+    if contest.champion is None:
+        return Decision(promoted=True, reason="first", detail="There was no champion.")
+    if contest.champion.feature_version != FEATURE_VERSION:
+        told = (
+            f"{contest.champion} has learnt features of version "
+            f"{contest.champion.feature_version}, which are made no more."
+        )
+        return Decision(promoted=True, reason="other_features", detail=told)
+    found = comparison.gain()
+    if found is None:
+        told = (
+            f"{LEAST_UNSEEN // HOUR} h of origins that neither {contest.challenger} nor "
+            f"{contest.champion} has seen are asked for."
+        )
+        return Decision(promoted=False, reason="not_enough_unseen_data", detail=told)
+    return compared(found)
+
+
+def _asked(test: pd.DataFrame) -> tuple[dict[int, float], dict[int, float]]:
+    """By horizon, what gates look at."""
+    told = test.loc[[*GATED], ["skill_rmse", "pit_coverage_80"]].astype(float)
+    skill, coverage = (dict(zip(GATED, told[name], strict=True)) for name in told)
+    return skill, coverage
+
+
+def _event(
+    registry: Registry, contest: Contest, decision: Decision, day: datetime
+) -> dict[str, Any]:
+    """Appoint the challenger, unless it has been; and what is noted of it, the same both times."""
+    challenger, champion = contest.challenger, contest.champion
+    replaced = None if champion is None else champion.version
+    if not contest.reigns:
+        challenger = registry.appoint(challenger, replaced)
+    return {
+        "system_id": challenger.system_id,
+        "at": pd.Timestamp(challenger.tags[APPOINTED_AT]),
+        "kind": "promotion",
+        "model_version": challenger.version,
+        "replaced": replaced,
+        "trained_for": day,
+        "reason": decision.detail,
+    }
+
+
+def _row(
+    contest: Contest,
+    decision: Decision,
+    comparison: _Comparison,
+    test: pd.DataFrame,
+    *,
+    applied: bool,
+    day: datetime,
+) -> dict[str, Any]:
+    compared_on = comparison.unseen if comparison.rows else None
+    figures = {
+        str(hours): {
+            "skill_rmse": test.loc[hours, "skill_rmse"],
+            "pit_coverage_80": test.loc[hours, "pit_coverage_80"],
+            **{f"crps_{name}": crps for name, crps in comparison.crps.get(hours, {}).items()},
+        }
+        for hours in GATED
+    }
+    return {
+        "system_id": contest.challenger.system_id,
+        "trained_for": day,
+        "decision": "promoted" if decision.promoted else "kept",
+        "reason": decision.reason,
+        "detail": decision.detail,
+        "applied": applied,
+        "challenger": contest.challenger.version,
+        "algorithm": contest.challenger.algorithm,
+        "champion": None if contest.champion is None else contest.champion.version,
+        "unseen_from": compared_on and compared_on[0],
+        "unseen_until": compared_on and compared_on[1],
+        "rows": comparison.rows or None,
+        "gain": decision.gain and decision.gain.gain,
+        "gain_low": decision.gain and decision.gain.low,
+        "gain_high": decision.gain and decision.gain.high,
+        "margin": decision.gain and MARGIN,
+        "figures": json.dumps(figures),
+    }

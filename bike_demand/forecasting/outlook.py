@@ -1,0 +1,219 @@
+"""What is to come at every station of a system, from one origin: rows of a forecast.
+
+It puts together what stands in `features`, `examples`, `model` and `simple`. Where it is stored,
+and which model is asked, is not known here.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bike_demand.forecasting.distribution import Distribution
+from bike_demand.forecasting.examples import Examples, Joined, concatenated
+from bike_demand.forecasting.features import LOOKBACK, TARGET_LOOKBACK, Surroundings, features
+from bike_demand.forecasting.grid import TICK, Grid
+from bike_demand.forecasting.model import HORIZONS, Model
+from bike_demand.forecasting.risk import EVENTS, FEATURES_AHEAD, RiskModel
+from bike_demand.forecasting.shapes import Shapes
+from bike_demand.forecasting.simple import SimpleForecasts
+from bike_demand.forecasting.splits import (
+    HOUR,
+    TRAINING,
+    WEEK,
+    Pairs,
+    Split,
+    in_service,
+)
+from bike_demand.forecasting.surrounding_features import nearest_stations
+
+LOOKS_BACK: Final = max(first for first, _ in (*LOOKBACK, *TARGET_LOOKBACK))
+"""How long before an origin its grid begins."""
+
+LOOKS_AHEAD: Final = HORIZONS[-1] * HOUR
+"""How long after an origin its grid ends, for what is known there is nothing but the calendar."""
+
+QUANTILES: Final = (0.1, 0.5, 0.9)
+
+EARTH_M: Final = 6_371_000
+
+_SIMPLE_PAIRS: Final = 50_000  # that tell how far simple forecasts stray, of each horizon
+
+
+COLUMNS: Final = (
+    *("station_id", "horizon", "in_service", "capacity"),
+    *("bikes", "p10", "p50", "p90", "p_empty", "p_full"),
+)
+
+_PROBABLE: Final = ("bikes", "p_empty", "p_full")  # as they are stored, in half the digits
+
+
+class Outlook:
+    """The stations of a system whose bikes are known at an origin, and what is known of them."""
+
+    def __init__(self, grid: Grid, origin: datetime, surroundings: Surroundings) -> None:
+        """Make their features.
+
+        Args:
+            grid: From `LOOKS_BACK` before the origin to `LOOKS_AHEAD` after it. Of what lies more
+                than a day back, full hours suffice, and the ticks that `LOOKBACK` names.
+            origin: A full hour, UTC.
+            surroundings: Of the same system.
+        """
+        self._grid, self._origin, self._surroundings = grid, origin, surroundings
+        row = grid.index(origin)
+        joined = Joined(grid, features(grid, [row], surroundings), surroundings)
+        self._stations = np.flatnonzero(~np.isnan(grid.bikes[row]))
+        self._in_service = in_service(grid)[row]
+        self._pairs = {hours: _pairs(row, hours, self._stations) for hours in HORIZONS}
+        each = [joined.examples(pairs, hours * HOUR) for hours, pairs in self._pairs.items()]
+        self._examples = concatenated(each)
+
+    def forecast(self, model: Model | None) -> pd.DataFrame:
+        """Distributions 1 to 24 hours ahead.
+
+        Args:
+            model: Asked for them; without one the simple forecast is made, the blend of
+                `simple.SimpleForecasts`, with what it strayed by in the past.
+
+        Returns:
+            By station and hour: `station_id`, `horizon` [h], `in_service`, `capacity`, `bikes`
+            (the mean), `p10`, `p50`, `p90` [bikes], `p_empty`, `p_full` (NaN where docks are not
+            told).
+        """
+        asked = model or _Simple(self._grid, self._origin, self._surroundings, self._pairs)
+        frame = self._frame(len(HORIZONS)).assign(
+            horizon=self._examples.horizons, capacity=self._examples.room
+        )
+        parts = [_described(told).set_index(rows) for rows, told in asked.forecast(self._examples)]
+        frame = frame.join(pd.concat(parts)) if parts else frame.reindex(columns=COLUMNS)
+        frame["p_full"] = frame["p_full"].where(self._examples.docked)
+        frame = frame[[*COLUMNS]].astype(dict.fromkeys(_PROBABLE, "float32"))
+        return frame.sort_values(["station_id", "horizon"], ignore_index=True)
+
+    def risks(self, model: Model | None) -> pd.DataFrame:
+        """Probabilities of an hour empty or full within `risk.AHEAD`.
+
+        Args:
+            model: Asked for them; without one, what is at the origin lasts.
+
+        Returns:
+            By station: `station_id`, `in_service`, `p_empty_hour`, `p_full_hour` (NaN where docks
+            are not told); the nearest station in service, `neighbour_id`, `neighbour_distance` [m],
+            None and NaN where there is none; and whether it is more likely than not to share the
+            fate, `empty_shared`, `full_shared`.
+        """
+        examples = self._examples.part(self._examples.horizons == FEATURES_AHEAD // HOUR)
+        told = (RiskModel() if model is None else model.risk).forecast(examples)
+        nearest, distance = self._nearest()
+        place = np.searchsorted(self._stations, nearest)
+        alone = nearest < 0
+        frame = self._frame(1).assign(
+            **told,
+            neighbour_id=pd.Series(self._grid.station_ids[nearest]).mask(alone),
+            neighbour_distance=distance,
+        )
+        for event in EVENTS:
+            theirs = np.where(alone, np.nan, told[f"p_{event}_hour"][np.where(alone, 0, place)])
+            frame[f"{event}_shared"] = pd.array(theirs > 0.5, dtype="boolean")
+            frame.loc[np.isnan(theirs), f"{event}_shared"] = pd.NA
+        return frame.astype(
+            dict.fromkeys(("p_empty_hour", "p_full_hour", "neighbour_distance"), "float32")
+        )
+
+    def _frame(self, times: int) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "station_id": np.tile(self._grid.station_ids[self._stations], times),
+                "in_service": np.tile(self._in_service[self._stations], times),
+            }
+        )
+
+    def _nearest(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Of each station the column of the nearest other one in service, or -1, and metres."""
+        ids, count = self._grid.station_ids, len(self._grid.station_ids)
+        candidates = nearest_stations(self._surroundings.stations, ids)[self._stations]
+        known = np.append(np.isin(np.arange(count), self._stations) & self._in_service, [False])
+        serves = known[candidates]
+        first = serves.argmax(axis=1)
+        rows = np.arange(len(candidates))
+        nearest = np.where(serves.any(axis=1), candidates[rows, first], -1)
+        places = self._surroundings.stations.set_index("station_id")[["lat", "lon"]]
+        points = np.radians(places.astype("float64").reindex(ids).to_numpy())
+        metres = _metres(points[self._stations], points[nearest])
+        return nearest, np.where(nearest < 0, np.nan, metres)
+
+
+def _metres(here: NDArray[np.float64], there: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Along great circles, by the haversine formula; latitudes and longitudes in radians."""
+    half = np.sin((there - here) / 2) ** 2
+    chord = half[:, 0] + np.cos(here[:, 0]) * np.cos(there[:, 0]) * half[:, 1]
+    return np.asarray(2 * EARTH_M * np.arcsin(np.sqrt(chord)))
+
+
+def _described(distribution: Distribution) -> pd.DataFrame:
+    p10, p50, p90 = distribution.quantiles(QUANTILES).astype(np.int64).T
+    return pd.DataFrame(
+        {
+            "bikes": distribution.mean(),
+            "p10": p10,
+            "p50": p50,
+            "p90": p90,
+            "p_empty": distribution.empty().clip(0, 1),
+            "p_full": distribution.full().clip(0, 1),
+        }
+    )
+
+
+def _pairs(row: int, hours: int, stations: NDArray[np.intp]) -> Pairs:
+    """One origin's."""
+    origins = np.full(len(stations), row)
+    return Pairs(origins, origins + hours * HOUR // TICK, stations, 0)
+
+
+class _Simple:
+    """The blend of persistence and average, as a distribution: learnt from the past of the origin.
+
+    Where the average is not known, as in a system's first week, it is persistence.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        origin: datetime,
+        surroundings: Surroundings,
+        pairs: Mapping[int, Pairs],
+    ) -> None:
+        past = TRAINING - WEEK  # of a target's week before is known, too
+        split = Split(origin - past, past, LOOKS_AHEAD)
+        self._simple = SimpleForecasts(grid, split, surroundings.timezone, _SIMPLE_PAIRS)
+        self._grid, self._pairs = grid, pairs
+
+    def forecast(self, examples: Examples) -> Iterator[tuple[NDArray[np.intp], Distribution]]:
+        """As `model.Model.forecast`."""
+        for hours, pairs in self._pairs.items():
+            rows = np.flatnonzero(examples.horizons == hours)
+            part = examples.part(rows)
+            blend = self._blend(pairs, hours)
+            mean = np.where(np.isnan(blend["bikes"]), part.bikes, blend["bikes"])
+            around = self._shapes(hours).around(
+                np.full(len(rows), np.nan), mean - part.bikes, part.bikes, part.room
+            )
+            yield rows, around.with_ends(mean, blend["empty"], blend["full"])
+
+    def _blend(self, pairs: Pairs, hours: int) -> dict[str, NDArray[np.float64]]:
+        return self._simple.forecasts(pairs, hours * HOUR)["blend"]
+
+    def _shapes(self, hours: int) -> Shapes:
+        past = self._simple.past(hours * HOUR)
+        if not len(past):  # nothing has been seen to stray: what is, stays
+            none = np.zeros(1)
+            return Shapes.learn(none, none, none.astype(np.int64))
+        before = past.at_origin(self._grid.bikes)
+        predicted = self._blend(past, hours)["bikes"] - before
+        known = ~np.isnan(predicted)
+        change = (past.of(self._grid.bikes) - before)[known].astype(np.int64)
+        return Shapes.learn(np.full(known.sum(), np.nan), predicted[known], change)

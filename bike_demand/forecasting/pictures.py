@@ -1,0 +1,129 @@
+"""Figures for people: of a model, of a decision between two, and of a forecast.
+
+Each is a Matplotlib figure; `inline_image.inline_figure` puts one on a page. Colours are those
+of Okabe and Ito, which the colour-blind can tell apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from bike_demand.forecasting.promotion import CALIBRATED, GATED, MARGIN, Decision
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#999999"
+SHOWN: Final = 12
+"""Features that a picture has room for."""
+
+
+def of_model(title: str, evaluation: pd.DataFrame, importance: "pd.Series[float]") -> "Figure":
+    """Error and skill by horizon, and what the model looks at most.
+
+    Args:
+        title: What was trained.
+        evaluation: As `evaluation.evaluation` gives it.
+        importance: Shares by feature, largest first.
+    """
+    figure, (error, looks) = _figure(title, (8.6, 3.1), [1, 1])
+    test = evaluation[evaluation["split"] == "test"]
+    held = evaluation[evaluation["split"] == "validation"]
+    simple = test["rmse"] / (1 - test["skill_rmse"])
+    error.plot(held["horizon"], held["rmse"], color=GREY, lw=1, label="model, validation")
+    error.plot(test["horizon"], simple, color=BLUE, marker="s", ls="--", label="best simple, test")
+    error.plot(test["horizon"], test["rmse"], color=ORANGE, marker="o", label="model, test")
+    error.set_title("RMSE [bikes] by hours ahead", fontsize=9)
+    error.set_xticks([*GATED], [str(hours) for hours in GATED])
+    error.set_ylim(bottom=0)
+    error.legend(frameon=False, fontsize=8, loc="lower right")
+    most = importance.head(SHOWN)[::-1]
+    looks.barh(range(len(most)), most, color=GREEN)
+    looks.set_yticks(range(len(most)), [str(name) for name in most.index], fontsize=7)
+    looks.set_title("Share of what lowered the loss", fontsize=9)
+    return figure
+
+
+def of_decision(
+    title: str, decision: Decision, skill: Mapping[int, float], coverage: Mapping[int, float]
+) -> "Figure":
+    """What a challenger was asked for at each gated horizon, and its gain over the champion.
+
+    Args:
+        title: Between whom it was.
+        decision: What came of it.
+        skill: As `promotion.gates` takes it.
+        coverage: Likewise.
+    """
+    figure, (ahead, middle, gains) = _figure(title, (8.6, 2.8), [1, 1, 0.8])
+    places, names = range(len(GATED)), [f"{hours} h" for hours in GATED]
+    values = [100 * skill[hours] for hours in GATED]
+    ahead.bar(places, values, color=[GREEN if value > 0 else ORANGE for value in values])
+    ahead.axhline(0, color="#444444", lw=1)
+    ahead.set_title("RMSE below the best simple [%]", fontsize=9)
+    held = [100 * coverage[hours] for hours in GATED]
+    low, high = (100 * share for share in CALIBRATED)
+    middle.axhspan(low, high, color=GREEN, alpha=0.15)
+    inside = [GREEN if low <= value <= high else ORANGE for value in held]
+    middle.scatter(places, held, color=inside, zorder=3)
+    middle.set_ylim(min(70, *held) - 2, max(90, *held) + 2)
+    middle.set_title("In the middle 80 % [%]", fontsize=9)
+    for axes in (ahead, middle):
+        axes.set_xticks(places, names)
+    gains.set_title("CRPS below the champion's [%]", fontsize=9)
+    gains.set_xticks([])
+    if decision.gain is None:
+        gains.text(0.5, 0.5, "not compared", ha="center", va="center", color="#777777")
+        gains.set_yticks([])
+    else:
+        gain, low, high = (
+            100 * each for each in (decision.gain.gain, decision.gain.low, decision.gain.high)
+        )
+        colour = GREEN if decision.promoted else ORANGE
+        gains.errorbar([0], [gain], [[gain - low], [high - gain]], fmt="o", color=colour, capsize=6)
+        gains.axhline(100 * MARGIN, color=GREY, ls="--", lw=1)
+        gains.axhline(0, color="#444444", lw=1)
+        gains.set_xlim(-1, 1)
+    return figure
+
+
+def of_forecast(
+    title: str, origin: datetime, past: pd.DataFrame, forecast: pd.DataFrame
+) -> "Figure":
+    """How much of a city is empty and full: in the day before an origin, and in the day after.
+
+    Args:
+        title: Whose forecast it is.
+        origin: UTC.
+        past: `empty` and `full`, shares of stations, by tick (UTC) up to the origin.
+        forecast: As `outlook.outlook` gives it.
+    """
+    figure, (axes,) = _figure(title, (8.6, 2.6), [1])
+    ahead = forecast[forecast["in_service"]].groupby("horizon")[["p_empty", "p_full"]].mean()
+    before = (pd.DatetimeIndex(past.index) - pd.Timestamp(origin)) / pd.Timedelta(hours=1)
+    for name, colour in (("empty", ORANGE), ("full", BLUE)):
+        axes.plot(before, 100 * past[name], color=colour, lw=1.5, label=name)
+        axes.plot(ahead.index, 100 * ahead[f"p_{name}"], color=colour, lw=1.5, ls="--")
+    axes.axvline(0, color="#444444", lw=1)
+    axes.set_ylim(bottom=0)
+    axes.set_xticks(range(-24, 25, 6))
+    axes.set_xlabel(f"hours from {origin:%Y-%m-%d %H:%M} UTC; dashed: expected", fontsize=8)
+    axes.set_title("Stations empty and full [%]", fontsize=9)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return figure
+
+
+def _figure(title: str, size: tuple[float, float], widths: Sequence[float]) -> tuple["Figure", Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10)
+    panels = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+    for axes in panels:
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels

@@ -1,0 +1,137 @@
+"""`bike-demand champion` and `rollback`: which model serves, why, and back to the one before."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import click
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from bike_demand import settings
+from bike_demand.registry import Version, open_registry
+from bike_demand.settings import Settings
+from bike_demand.storage.replace import Rows, replace
+from bike_demand.storage.tables import MODEL_EVENT
+from bike_demand.storage.warehouse import Warehouse, open_warehouse
+from bike_demand.storage.windows import Window
+
+DECISIONS: Final = 7
+"""That are shown, the newest."""
+
+_SCORES = """
+SELECT horizon, rmse, best_simple, skill_rmse, skill_crps, pit_coverage_80
+FROM model_evaluation
+WHERE system_id = %(system)s AND model_version = %(version)s AND split = 'test' ORDER BY horizon
+"""
+_DECISIONS = """
+SELECT trained_for, challenger, algorithm, decision, applied, detail FROM champion_decision
+WHERE system_id = %(system)s ORDER BY trained_for DESC LIMIT %(most)s
+"""
+
+
+def show(system_id: str | None) -> None:
+    """Print the champion of each system, how good it was, and the last decisions.
+
+    Raises:
+        click.ClickException: The system is not followed.
+        RegistryUnavailableError: MLflow does not answer.
+    """
+    configured = settings.load()
+    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+    registry, console = open_registry(configured), Console(highlight=False)
+    for system in _asked(configured, system_id):
+        champion = registry.champion(system)
+        if champion is None:
+            console.print(f"{system} has no champion: simple forecasts serve it.")
+        else:
+            console.print(_told(champion))
+            console.print(_scores(warehouse, champion))
+        console.print(_decisions(warehouse, system))
+
+
+def roll_back(system_id: str | None) -> None:
+    """Make the champion's predecessor champion again, and note it.
+
+    Raises:
+        click.ClickException: There is none, or several systems are followed and none is named.
+        RegistryUnavailableError: MLflow does not answer.
+    """
+    configured = settings.load()
+    systems = _asked(configured, system_id)
+    if len(systems) > 1:
+        raise click.ClickException(f"Say of which system: --system {' or '.join(systems)}.")
+    registry = open_registry(configured)
+    champion = registry.champion(systems[0])
+    if champion is None:
+        raise click.ClickException(f"{systems[0]} has no champion.")
+    before = registry.take_back(champion)
+    if before is None:
+        raise click.ClickException(f"{champion} is the first champion: there is none to return to.")
+    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+    _note(warehouse, champion, before)
+    click.echo(f"{before} is champion again; {champion} is not promoted any more.")
+
+
+def _asked(configured: Settings, system_id: str | None) -> list[str]:
+    followed = [system.system_id for system in configured.systems]
+    if system_id is None:
+        return followed
+    if system_id not in followed:
+        raise click.ClickException(
+            f"{system_id} is not followed: the settings have {', '.join(followed)}."
+        )
+    return [system_id]
+
+
+def _told(champion: Version) -> str:
+    since = datetime.fromisoformat(champion.tags["appointed_at"])
+    replaced = champion.tags.get("replaced")
+    return (
+        f"{champion.system_id}: version {champion.version}, {champion.algorithm}, trained for "
+        f"{champion.trained_for}, knows data until {champion.data_until:%Y-%m-%d %H:%M} UTC; "
+        f"champion since {since:%Y-%m-%d %H:%M} UTC"
+        + (f", after version {replaced}." if replaced else ", the first.")
+    )
+
+
+def _scores(warehouse: Warehouse, champion: Version) -> Table:
+    values = {"system": champion.system_id, "version": champion.version}
+    table = Table("ahead", "RMSE", "best simple", "skill", "CRPS skill", "in 80 %", box=None)
+    for row in warehouse.frame(_SCORES, values).to_dict("records"):
+        table.add_row(
+            f"{row['horizon']} h",
+            f"{row['rmse']:.3f}",
+            f"{row['rmse'] / (1 - row['skill_rmse']):.3f} ({row['best_simple']})",
+            f"{row['skill_rmse']:+.1%}",
+            f"{row['skill_crps']:+.1%}",
+            f"{row['pit_coverage_80']:.1%}",
+        )
+    return table
+
+
+def _decisions(warehouse: Warehouse, system_id: str) -> Table:
+    table = Table("day", "challenger", "decision", "why", box=None, title_justify="left")
+    for row in warehouse.frame(_DECISIONS, {"system": system_id, "most": DECISIONS}).to_dict(
+        "records"
+    ):
+        decision = row["decision"] if row["applied"] or row["decision"] == "kept" else "not applied"
+        challenger = f"{row['challenger']} ({row['algorithm']})"
+        table.add_row(f"{row['trained_for']:%Y-%m-%d}", challenger, decision, row["detail"])
+    return table
+
+
+def _note(warehouse: Warehouse, champion: Version, before: Version) -> None:
+    at = datetime.fromisoformat(before.tags["appointed_at"])
+    event = {
+        "system_id": champion.system_id,
+        "at": pd.Timestamp(at),
+        "kind": "rollback",
+        "model_version": before.version,
+        "replaced": champion.version,
+        "trained_for": pd.Timestamp(before.trained_for, tz=UTC),
+        "reason": "By hand.",
+    }
+    window = Window(at, at + timedelta(microseconds=1))
+    rows = Rows(pd.DataFrame([event]), {"system_id": [champion.system_id]})
+    replace(warehouse, MODEL_EVENT, [window], rows)

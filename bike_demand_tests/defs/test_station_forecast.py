@@ -1,0 +1,216 @@
+"""Forecasts of every hour, from stored status and the registry into the tables."""
+
+import dataclasses
+from datetime import timedelta
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from bike_demand import forecast_view
+from bike_demand.defs.forecasting import station_forecast
+from bike_demand.registry import RegistryError
+from bike_demand.storage.tables import STATION_STATUS
+from bike_demand_tests.defs.conftest import DAY, END, HOUR
+from bike_demand_tests.registry.small_model import examples
+
+ORIGIN = END - DAY
+KEY = f"{ORIGIN:%Y-%m-%d-%H:%M}"
+BOTH = ["station_forecast", "station_risk"]
+
+
+@pytest.fixture
+def forecast(materialize, city, warehouse, monkeypatch):
+    """Forecast from the origin, some minutes after it; gives what is stored."""
+
+    def run(minutes=1):
+        monkeypatch.setattr(
+            station_forecast, "utc_now", lambda: ORIGIN + timedelta(minutes=minutes)
+        )
+        result = materialize(BOTH, KEY)
+        query = "SELECT * FROM {} WHERE system_id = %(system)s ORDER BY station_id"
+        rows, risks = (
+            warehouse.frame(query.format(table), {"system": city.system_id}) for table in BOTH
+        )
+        return result, rows, risks
+
+    return run
+
+
+@pytest.fixture
+def reigns(tracking, city, noise):
+    """Make a model champion."""
+    registry = tracking.registry()
+
+    def appoint(**changes):
+        model = dataclasses.replace(noise["lightgbm"], **{"data_until": ORIGIN - DAY, **changes})
+        with registry.recording():
+            import mlflow
+
+            with mlflow.start_run() as active:
+                run_id = active.info.run_id
+        version = registry.publish(
+            model,
+            system_id=city.system_id,
+            trained_for=(ORIGIN - DAY).date(),
+            examples=examples(5),
+            run_id=run_id,
+        )
+        return registry.appoint(version, None)
+
+    return appoint
+
+
+def test_without_a_champion_every_station_gets_the_simple_forecast_marked_as_such(forecast, city):
+    result, rows, risks = forecast()
+    known = ~np.isnan(city.grid.bikes[city.grid.index(ORIGIN)])
+    assert len(rows) == known.sum() * 24
+    assert set(rows["role"]) == {"simple"}
+    assert rows["model_version"].isna().all()
+    assert len(risks) == known.sum()
+    [check] = result.get_asset_check_evaluations()
+    assert not check.passed
+    assert "no champion" in check.metadata["refused"].value
+
+
+def test_the_champion_forecasts_and_takes_the_place_of_the_simple_one(forecast, reigns):
+    forecast()
+    version = reigns()
+    result, rows, risks = forecast()
+    assert set(rows["role"]) == set(risks["role"]) == {"champion"}
+    assert set(rows["model_version"]) == {version.version}
+    assert (rows["target_at"] - rows["origin_at"] == rows["horizon"] * HOUR).all()
+    assert ((rows["p10"] <= rows["p50"]) & (rows["p50"] <= rows["p90"])).all()
+    assert rows["p_empty"].between(0, 1).all()
+    [check] = result.get_asset_check_evaluations()
+    assert check.passed
+
+
+def test_a_model_is_not_asked_about_what_it_has_seen(forecast, reigns, city):
+    reigns(data_until=ORIGIN + HOUR)
+    result, rows, _ = forecast()
+    assert set(rows["role"]) == {"simple"}
+    [check] = result.get_asset_check_evaluations()
+    assert "has seen what came until" in check.metadata["refused"].value
+
+
+def test_a_model_of_other_features_is_not_asked(forecast, reigns):
+    reigns(feature_version="0")
+    _, rows, _ = forecast()
+    assert set(rows["role"]) == {"simple"}
+
+
+@pytest.mark.parametrize(("minutes", "late"), [(30, False), (31, True)])
+def test_a_forecast_is_late_half_an_hour_after_its_origin(forecast, minutes, late):
+    _, rows, risks = forecast(minutes)
+    assert set(rows["late"]) == set(risks["late"]) == {late}
+    assert set(rows["issued_at"]) == {ORIGIN + timedelta(minutes=minutes)}
+
+
+def test_a_station_that_the_model_has_never_seen_is_forecast_too(forecast, reigns, city, warehouse):
+    version = reigns()
+    columns = ", ".join(name for name in STATION_STATUS.columns if name != "station_id")
+    with warehouse.connection() as connection:
+        connection.execute(
+            f"INSERT INTO station_status (station_id, {columns}) SELECT 'new', {columns} "  # noqa: S608
+            "FROM station_status WHERE observed_at = %s LIMIT 1",
+            [ORIGIN],
+        )
+    _, rows, risks = forecast()
+    own = rows[rows["station_id"] == "new"]
+    assert sorted(own["horizon"]) == [*range(1, 25)]
+    assert len(own) == 24
+    assert set(own["model_version"]) == {version.version}
+    assert "new" in set(risks["station_id"])
+
+
+def test_an_origin_that_nothing_is_known_of_is_refused(materialize, city):
+    with pytest.raises(dg.Failure, match="nothing is known of 2026-03-29 00:00") as error:
+        materialize(BOTH, f"{END:%Y-%m-%d-%H:%M}")
+    assert not error.value.allow_retries
+
+
+def test_what_came_later_in_the_hour_changes_nothing(forecast, reigns, warehouse, city):
+    reigns()
+    _, rows, risks = forecast()
+    with warehouse.connection() as connection:
+        connection.execute(
+            "UPDATE station_status SET num_bikes_available = 7 WHERE observed_at > %s", [ORIGIN]
+        )
+    _, again, again_risks = forecast()
+    assert rows.equals(again)
+    assert risks.equals(again_risks)
+
+
+def test_a_model_that_is_damaged_is_a_red_run_and_what_is_stored_stays(
+    forecast, reigns, tracking, monkeypatch, warehouse
+):
+    _, before, _ = forecast()
+    reigns()
+    monkeypatch.setattr(type(tracking.registry()), "load", _damaged)
+    with pytest.raises(dg.Failure, match="is damaged") as error:
+        forecast()
+    assert not error.value.allow_retries
+    stored = warehouse.frame("SELECT * FROM station_forecast ORDER BY station_id", {})
+    assert stored.equals(before)
+
+
+def _damaged(registry, version):
+    raise RegistryError(f"The file of {version} is damaged")
+
+
+def test_the_page_shows_the_day_before_and_the_day_after(forecast, city):
+    result, _, _ = forecast()
+    [event] = [
+        event
+        for event in result.get_asset_materialization_events()
+        if event.asset_key.path == ["station_forecast"]
+    ]
+    page = event.materialization.metadata[f"outlook {city.system_id}"].value
+    assert "data:image/png" in page
+    assert len(page) < 40_000
+
+
+@pytest.fixture
+def ask(forecast, postgres_url, monkeypatch, capsys):
+    """What `bike-demand forecast` says."""
+    monkeypatch.setenv("BIKE_DEMAND_POSTGRES_URL", postgres_url)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(system_id=None, station=None, hours=6, at=None):
+        forecast_view.show(forecast_view.Question(system_id, station, hours, at))
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_the_command_shows_who_runs_empty_and_who_runs_full(forecast, ask, city):
+    forecast()
+    told = ask()
+    assert f"{city.system_id}, from Fri 2026-03-27 20:00 EDT, by the best simple forecast" in told
+    assert "may be empty for an hour" in told
+    assert "may be full for an hour" in told
+
+
+def test_the_command_shows_a_station_hour_by_hour(forecast, ask):
+    forecast()
+    told = ask(station="s003", hours=12)
+    assert "Elm St, room for" in told
+    assert "Fri 21:00" in told
+    assert "Sat 08:00" in told
+    assert "Sat 09:00" not in told
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"station": "Oak"}, "no forecast of a station 'Oak'"),
+        ({"station": "elm"}, "'elm' is [56] stations"),
+        ({"system_id": "other"}, "no forecast of other"),
+        ({"at": ORIGIN - HOUR}, "no forecast before 2026-03-27 23:00"),
+    ],
+)
+def test_what_cannot_be_shown_is_said(forecast, ask, question, words):
+    forecast()
+    with pytest.raises(Exception, match=words):
+        ask(**question)
