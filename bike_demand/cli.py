@@ -166,6 +166,21 @@ def dev(port: int) -> None:
     development.run(port)
 
 
+@main.command()
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=5000,
+    show_default=True,
+    help="Port of the web page.",
+)
+def mlflow(port: int) -> None:
+    """Open MLflow: runs and models, on this machine. Ctrl-C ends it."""
+    from bike_demand import mlflow_page
+
+    mlflow_page.run(port)
+
+
 @main.command("import-history")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--system-id", required=True, help="The system that the file is a recording of.")

@@ -61,7 +61,7 @@ def draw(
         label = f"{name} ({len(some)})"
         city.scatter(some["lon"], some["lat"], color=colour, s=some["capacity"] * 1.6, label=label)
     newest: datetime = shares.index[-1].astimezone(zone)
-    city.set_title(f"{len(stations)} stations at {newest:%a %d %b %H:%M}, darker is fuller")
+    city.set_title(f"{len(stations)} stations, {newest:%a %d %b %H:%M}\ndarker is fuller")
     city.set_aspect(1 / _cosine(stations["lat"]))
     city.set_axis_off()
     city.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, frameon=False)

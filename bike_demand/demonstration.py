@@ -187,9 +187,10 @@ def _bring_in(console: Console, configured: settings.Settings, recorded: Recorde
 
 def _learn_and_forecast(console: Console, job: MainJob) -> None:
     days = job.missing_features()
-    with _stage(console, f"Features of {len(days)} days"), _progress(console) as progress:
-        for day in progress.track(days, description="Features"):
-            job.features(day)
+    if days:
+        with _stage(console, f"Features of {len(days)} days"), _progress(console) as progress:
+            for day in progress.track(days, description="Features"):
+                job.features(day)
     if job.is_trained():
         console.print("The models of the last whole day are there already.")
     else:
@@ -276,10 +277,11 @@ GROUP BY target_at ORDER BY target_at
 """
 ERRORS = """
 SELECT horizon, rmse AS model, rmse / (1 - skill_rmse) AS simple
-FROM model_evaluation JOIN station_forecast USING (system_id, model_version)
-WHERE system_id = %(system)s AND split = 'test' AND origin_at = (
-    SELECT max(origin_at) FROM station_forecast WHERE system_id = %(system)s)
-GROUP BY horizon, rmse, skill_rmse ORDER BY horizon
+FROM model_evaluation
+WHERE system_id = %(system)s AND split = 'test' AND model_version = (
+    SELECT model_version FROM station_forecast WHERE system_id = %(system)s
+    ORDER BY origin_at DESC LIMIT 1)
+ORDER BY horizon
 """
 
 

@@ -80,7 +80,7 @@ def show(question: Question) -> None:
         raise click.ClickException(
             f"There is no forecast{of}{before}: materialise station_forecast, as `dev` shows it."
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     for system_id, origin in zip(origins["system_id"], origins["origin_at"], strict=True):
         _show(
             console,

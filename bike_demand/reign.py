@@ -39,7 +39,7 @@ def show(system_id: str | None) -> None:
     """
     configured = settings.load()
     warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-    registry, console = open_registry(configured), Console(highlight=False)
+    registry, console = open_registry(configured), Console(highlight=False, soft_wrap=True)
     for system in _asked(configured, system_id):
         champion = registry.champion(system)
         if champion is None:

@@ -35,7 +35,7 @@ FLOORS = [
     {"demo_city"},
     {"automation", "instance", "resources"},
     {"partitions"},
-    {"demo_picture", "forecast_view", "history", "reign"},
+    {"demo_picture", "forecast_view", "history", "mlflow_page", "reign"},
     {"registry"},
     {"gbfs", "settings", "storage", "weather"},
     {"download", "failures", "forecasting", "simulation"},

@@ -55,6 +55,14 @@ def test_make_demo_brings_in_a_city_and_make_dev_goes_on_with_it(environment, ho
     assert began - timedelta(minutes=15) < last <= datetime.now(UTC)
     assert told["rows of weather"] == "49"
     assert (home / "demo.png").read_bytes().startswith(b"\x89PNG")
+    skill = re.findall(
+        r"^ (\d+) h +[\d.]+ +[\d.]+ \(\w+\) +([+-][\d.]+)%", done.stdout, re.MULTILINE
+    )
+    assert [int(hours) for hours, _ in skill] == [1, 3, 6, 12, 24]
+    assert all(float(percent) > 0 for _, percent in skill)
+    assert "There was no champion." in done.stdout
+    assert "Stations that may be empty for an hour within 6 h" in done.stdout
+    assert "by champion, version" in done.stdout
 
     with serving(["bike-demand", "dev"], environment) as dagster:
         # Nothing had to be fetched for a first look, and what the demo did is there to see.

@@ -124,7 +124,10 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
             if applied:
                 events.append(_event(registry, contest, decision, span.start))
             rows.append(_row(contest, decision, compare, test, applied=applied, day=span.start))
-            title = f"{system.system_id} {span.start:%Y-%m-%d}: {decision.reason.replace('_', ' ')}"
+            what = (
+                f"{'promoted' if applied else 'not promoted'}, {decision.reason.replace('_', ' ')}"
+            )
+            title = f"{system.system_id} {span.start:%Y-%m-%d}: {what}"
             picture = pictures.of_decision(title, decision, *_asked(test))
             text = f"{'Promoted' if applied else 'Not promoted'}. {decision.detail}"
             pages[f"decision {system.system_id}"] = dg.MetadataValue.md(
