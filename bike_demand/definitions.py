@@ -8,6 +8,7 @@ import dagster as dg
 from bike_demand import defs as wiring
 from bike_demand.defs.ingestion.stations import stations_job, stations_schedule
 from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
+from bike_demand.defs.training.job import training_job, training_schedule
 from bike_demand.resources import PostgresIOManager
 from bike_demand.resources.live_feed import LiveStationFeed
 from bike_demand.resources.tracking import Tracking
@@ -22,8 +23,8 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
     """
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(wiring),
-        jobs=[stations_job, weather_job],
-        schedules=[stations_schedule, weather_schedule],
+        jobs=[stations_job, weather_job, training_job],
+        schedules=[stations_schedule, weather_schedule, training_schedule],
         resources={
             "io_manager": PostgresIOManager(),
             "station_feed": LiveStationFeed(),

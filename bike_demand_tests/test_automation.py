@@ -68,5 +68,6 @@ def test_schedules_of_the_project_are_stopped_until_somebody_starts_them():
     assert {schedule.name: schedule.cron_schedule for schedule in schedules} == {
         "stations_job_schedule": "*/15 * * * *",
         "weather_job_schedule": "*/30 * * * *",
+        "training_job_schedule": "0 2 * * *",
     }
     assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
