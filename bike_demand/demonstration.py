@@ -33,7 +33,12 @@ from bike_demand.storage.warehouse import Warehouse, open_warehouse
 
 WEEK = timedelta(days=7)
 
-QUICK: Final = {"pairs_per_group": 30_000, "rounds": 120, "rows_per_leaf": 200}
+QUICK: Final = {
+    "pairs_per_group": 20_000,
+    "rounds": 60,
+    "learning_rate": 0.15,
+    "rows_per_leaf": 200,
+}
 """Of the models of the demo, which are made in a minute instead of ten."""
 
 
