@@ -24,8 +24,7 @@ from bike_demand.download.errors import FeedError
 from bike_demand.forecasting.examples import Joined
 from bike_demand.forecasting.features import (
     FEATURE_VERSION,
-    LOOKBACK,
-    TARGET_LOOKBACK,
+    LOOKS_BACK,
     Surroundings,
     features,
 )
@@ -48,9 +47,6 @@ from bike_demand.gbfs.parse import station_information
 from bike_demand.history.errors import RecordingError
 from bike_demand.history.recording import Recording, open_recording
 from bike_demand.resources.recorded_feed import CACHE
-
-LOOKS_BACK: Final = max(first for first, _ in (*LOOKBACK, *TARGET_LOOKBACK))
-"""How long before the split a feature may look."""
 
 LEARNERS: Final = (LightGBM(), XGBoost())
 

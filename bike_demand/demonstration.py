@@ -19,7 +19,6 @@ import click
 import pandas as pd
 import tomlkit
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from bike_demand import demo_city, demo_picture, forecast_view, import_history, reign, settings
@@ -193,7 +192,10 @@ def _bring_in(console: Console, configured: settings.Settings, recorded: Recorde
 def _learn_and_forecast(console: Console, job: MainJob) -> None:
     days = job.missing_features()
     if days:
-        with _stage(console, f"Features of {len(days)} days"), _progress(console) as progress:
+        with (
+            _stage(console, f"Features of {len(days)} days"),
+            import_history.days_progress(console) as progress,
+        ):
             for day in progress.track(days, description="Features"):
                 job.features(day)
     if job.is_trained():
@@ -203,17 +205,6 @@ def _learn_and_forecast(console: Console, job: MainJob) -> None:
             job.train(QUICK)
     with _stage(console, "Forecast"):
         job.forecast()
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("days"),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 PAST = """

@@ -100,7 +100,7 @@ def run(
         fail_interrupted(instance, {SYSTEM_TAG: feed.system_id})
         if missing:
             job = project(watched).resolve_implicit_global_asset_job_def()
-            with _progress(console) as progress, few_connections(instance):
+            with days_progress(console) as progress, few_connections(instance):
                 task = progress.add_task("Importing", total=len(days))
                 progress.advance(task, len(days) - len(missing))
                 for day in missing:
@@ -330,7 +330,8 @@ def _announce(
         console.print(f"Setting {name} becomes {value}; restart a Dagster that is running.")
 
 
-def _progress(console: Console) -> Progress:
+def days_progress(console: Console) -> Progress:
+    """A bar that counts days."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -15,9 +15,9 @@ import pandas as pd
 from bike_demand.forecasting.splits import DAY, HOUR, TRAINING
 from bike_demand.import_history import QUIET, few_connections, load_project
 from bike_demand.instance import fail_interrupted
+from bike_demand.partitions import TICK_KEY_FORMAT
 from bike_demand.storage.tables import STATION_FEATURES, STATION_FORECAST, STATION_RISK
 
-KEY: Final = "%Y-%m-%d-%H:%M"
 TAGS: Final = {"bike_demand/main": "now"}
 MODELS: Final = ("lightgbm_model", "xgboost_model", "champion_model")
 
@@ -93,7 +93,7 @@ class MainJob:
 
     def forecast(self) -> None:
         """Forecasts and risks from the last full hour on."""
-        key = f"{self.past.origin:{KEY}}"
+        key = f"{self.past.origin:{TICK_KEY_FORMAT}}"
         self._run([STATION_FORECAST.name, STATION_RISK.name], (key, key))
 
     def _run(
@@ -118,4 +118,4 @@ class MainJob:
 
 
 def _hours(day: datetime) -> list[str]:
-    return [f"{day + hour * HOUR:{KEY}}" for hour in range(24)]
+    return [f"{day + hour * HOUR:{TICK_KEY_FORMAT}}" for hour in range(24)]

@@ -1,20 +1,18 @@
 """`bike-demand champion` and `rollback`: which model serves, why, and back to the one before."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import click
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bike_demand import settings
-from bike_demand.registry import Version, open_registry
+from bike_demand import model_events, settings
+from bike_demand.registry import APPOINTED_AT, REPLACED, Version, open_registry
 from bike_demand.settings import Settings
-from bike_demand.storage.replace import Rows, replace
+from bike_demand.storage.replace import replace
 from bike_demand.storage.tables import MODEL_EVENT
 from bike_demand.storage.warehouse import Warehouse, open_warehouse
-from bike_demand.storage.windows import Window
 
 DECISIONS: Final = 7
 """That are shown, the newest."""
@@ -69,7 +67,8 @@ def roll_back(system_id: str | None) -> None:
     if before is None:
         raise click.ClickException(f"{champion} is the first champion: there is none to return to.")
     warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-    _note(warehouse, champion, before)
+    event = model_events.event("rollback", before, champion.version, "By hand.")
+    replace(warehouse, MODEL_EVENT, None, model_events.rows([event]))
     click.echo(f"{before} is champion again; {champion} is not promoted any more.")
 
 
@@ -85,8 +84,8 @@ def _asked(configured: Settings, system_id: str | None) -> list[str]:
 
 
 def _told(champion: Version) -> str:
-    since = datetime.fromisoformat(champion.tags["appointed_at"])
-    replaced = champion.tags.get("replaced")
+    since = datetime.fromisoformat(champion.tags[APPOINTED_AT])
+    replaced = champion.tags.get(REPLACED)
     return (
         f"{champion.system_id}: version {champion.version}, {champion.algorithm}, trained for "
         f"{champion.trained_for}, knows data until {champion.data_until:%Y-%m-%d %H:%M} UTC; "
@@ -119,19 +118,3 @@ def _decisions(warehouse: Warehouse, system_id: str) -> Table:
         challenger = f"{row['challenger']} ({row['algorithm']})"
         table.add_row(f"{row['trained_for']:%Y-%m-%d}", challenger, decision, row["detail"])
     return table
-
-
-def _note(warehouse: Warehouse, champion: Version, before: Version) -> None:
-    at = datetime.fromisoformat(before.tags["appointed_at"])
-    event = {
-        "system_id": champion.system_id,
-        "at": pd.Timestamp(at),
-        "kind": "rollback",
-        "model_version": before.version,
-        "replaced": champion.version,
-        "trained_for": pd.Timestamp(before.trained_for, tz=UTC),
-        "reason": "By hand.",
-    }
-    window = Window(at, at + timedelta(microseconds=1))
-    rows = Rows(pd.DataFrame([event]), {"system_id": [champion.system_id]})
-    replace(warehouse, MODEL_EVENT, [window], rows)

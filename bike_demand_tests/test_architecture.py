@@ -36,6 +36,7 @@ FLOORS = [
     {"automation", "instance", "resources"},
     {"partitions"},
     {"demo_picture", "forecast_view", "history", "mlflow_page", "reign"},
+    {"model_events"},
     {"registry"},
     {"gbfs", "settings", "storage", "weather"},
     {"download", "failures", "forecasting", "simulation"},

@@ -1,14 +1,29 @@
 """Of the frames that assets are given, what belongs to one system: what several stages share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Final
 
+import dagster as dg
 import pandas as pd
 
 from bike_demand import settings
 from bike_demand.forecasting.features import Surroundings
+from bike_demand.resources import Reach, read_metadata
 from bike_demand.settings import System
+from bike_demand.storage.tables import STATION_INFORMATION
 
 NO_TIMEZONE = "the settings do not say its timezone: add it under [[systems]]"
+
+
+STATIONS: Final = dg.AssetIn(
+    STATION_INFORMATION.name,
+    metadata=read_metadata(columns=["system_id", "station_id", "lat", "lon", "capacity"]),
+)
+"""The input `stations` of what makes features."""
+
+# An observation of the weather is of use for two hours, and stands with its own half hour.
+WEATHER_REACH: Final = Reach(lookback=((timedelta(hours=3), timedelta()),))
 
 
 def placed(seen: "pd.Series[str]", refused: dict[str, str]) -> Iterator[System]:
@@ -38,4 +53,19 @@ def surroundings(system: System, stations: pd.DataFrame, weather: pd.DataFrame) 
         weather=of(system, weather),
         timezone=str(system.timezone),
         country=system.country,
+    )
+
+
+def told(refused: Mapping[str, str]) -> str:
+    """Which systems were refused, and why, a line for each."""
+    return "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
+
+
+def check(name: str, refused: Mapping[str, str]) -> dg.AssetCheckResult:
+    """The result of the check that no system was refused."""
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not refused,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"refused": told(refused) or "none"},
     )

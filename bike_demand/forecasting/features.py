@@ -76,6 +76,9 @@ TARGET_LOOKBACK: Final = ((PROFILE_LOOKBACK, timedelta(0)),)
 """The same for `target_features` with any horizon; of origins and horizons at full hours it is only
 full hours that are read, as long as the local clock is whole hours from UTC."""
 
+LOOKS_BACK: Final = max(first for first, _ in (*LOOKBACK, *TARGET_LOOKBACK))
+"""How long before an origin a grid begins that both are made from."""
+
 _BLOCK: Final = 60_000
 """Ticks times stations that are computed at a time: they fit a processor's cache."""
 

@@ -32,6 +32,7 @@ from bike_demand.forecasting.splits import (
     HOUR,
     Pairs,
     TooLittleHistoryError,
+    apart,
     hourly_pairs,
     sample,
 )
@@ -311,8 +312,7 @@ def _learn(
     predicted = np.full(len(unit), np.nan)
     members = []
     for begin, end in blocks:
-        held = (rows.origins >= begin) & (rows.targets < end)
-        fitted = (rows.targets < begin) | (rows.origins >= end)
+        held, fitted = apart(rows.origins, rows.targets, begin, end)
         if held.any() and fitted.any():
             member = _member(learner, rows, unit, fitted, held)
             predicted[held] = member.change(rows.examples.features[held]) * unit[held]

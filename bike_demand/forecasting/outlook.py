@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bike_demand.forecasting.distribution import Distribution
 from bike_demand.forecasting.examples import Examples, Joined, concatenated
-from bike_demand.forecasting.features import LOOKBACK, TARGET_LOOKBACK, Surroundings, features
+from bike_demand.forecasting.features import Surroundings, features
 from bike_demand.forecasting.grid import TICK, Grid
 from bike_demand.forecasting.model import HORIZONS, Model
 from bike_demand.forecasting.risk import EVENTS, FEATURES_AHEAD, RiskModel
@@ -30,9 +30,6 @@ from bike_demand.forecasting.splits import (
 )
 from bike_demand.forecasting.surrounding_features import nearest_stations
 
-LOOKS_BACK: Final = max(first for first, _ in (*LOOKBACK, *TARGET_LOOKBACK))
-"""How long before an origin its grid begins."""
-
 LOOKS_AHEAD: Final = HORIZONS[-1] * HOUR
 """How long after an origin its grid ends, for what is known there is nothing but the calendar."""
 
@@ -43,10 +40,10 @@ EARTH_M: Final = 6_371_000
 _SIMPLE_PAIRS: Final = 50_000  # that tell how far simple forecasts stray, of each horizon
 
 
-COLUMNS: Final = (
-    *("station_id", "horizon", "in_service", "capacity"),
-    *("bikes", "p10", "p50", "p90", "p_empty", "p_full"),
-)
+DESCRIBED: Final = ("bikes", "p10", "p50", "p90", "p_empty", "p_full")
+"""Mean, quantiles of 10, 50 and 90 %, and probabilities of no bike and of no free dock."""
+
+COLUMNS: Final = ("station_id", "horizon", "in_service", "capacity", *DESCRIBED)
 
 _PROBABLE: Final = ("bikes", "p_empty", "p_full")  # as they are stored, in half the digits
 
@@ -58,8 +55,8 @@ class Outlook:
         """Make their features.
 
         Args:
-            grid: From `LOOKS_BACK` before the origin to `LOOKS_AHEAD` after it. Of what lies more
-                than a day back, full hours suffice, and the ticks that `LOOKBACK` names.
+            grid: From `features.LOOKS_BACK` before the origin to `LOOKS_AHEAD` after it. Of what
+                lies more than a day back, full hours suffice, and the ticks that `LOOKBACK` names.
             origin: A full hour, UTC.
             surroundings: Of the same system.
         """
@@ -88,9 +85,10 @@ class Outlook:
         frame = self._frame(len(HORIZONS)).assign(
             horizon=self._examples.horizons, capacity=self._examples.room
         )
-        parts = [_described(told).set_index(rows) for rows, told in asked.forecast(self._examples)]
+        parts = [described(told).set_index(rows) for rows, told in asked.forecast(self._examples)]
         frame = frame.join(pd.concat(parts)) if parts else frame.reindex(columns=COLUMNS)
-        frame["p_full"] = frame["p_full"].where(self._examples.docked)
+        frame["p_full"] = frame["p_full"].where(self._examples.docked).clip(0, 1)
+        frame["p_empty"] = frame["p_empty"].clip(0, 1)
         frame = frame[[*COLUMNS]].astype(dict.fromkeys(_PROBABLE, "float32"))
         return frame.sort_values(["station_id", "horizon"], ignore_index=True)
 
@@ -154,7 +152,8 @@ def _metres(here: NDArray[np.float64], there: NDArray[np.float64]) -> NDArray[np
     return np.asarray(2 * EARTH_M * np.arcsin(np.sqrt(chord)))
 
 
-def _described(distribution: Distribution) -> pd.DataFrame:
+def described(distribution: Distribution) -> pd.DataFrame:
+    """The columns `DESCRIBED` of N distributions."""
     p10, p50, p90 = distribution.quantiles(QUANTILES).astype(np.int64).T
     return pd.DataFrame(
         {
@@ -162,8 +161,8 @@ def _described(distribution: Distribution) -> pd.DataFrame:
             "p10": p10,
             "p50": p50,
             "p90": p90,
-            "p_empty": distribution.empty().clip(0, 1),
-            "p_full": distribution.full().clip(0, 1),
+            "p_empty": distribution.empty(),
+            "p_full": distribution.full(),
         }
     )
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from bike_demand.forecasting.examples import Examples
 from bike_demand.forecasting.grid import TICK, Grid
 from bike_demand.forecasting.learners import Learner, Learnt, Rows
-from bike_demand.forecasting.splits import HOUR, Indices, Pairs, hourly_origins, in_service
+from bike_demand.forecasting.splits import HOUR, Indices, Pairs, apart, hourly_origins, in_service
 
 AHEAD: Final = 6 * HOUR
 """From the origin to the end of the path."""
@@ -140,8 +140,9 @@ def learn_risk(
     def members(values: NDArray[np.float64]) -> tuple[Learnt, ...]:
         learnt, known = [], ~np.isnan(values)
         for begin, end in blocks:
-            held = known & (paths.origins >= begin) & (paths.targets < end)
-            fitted = known & ((paths.targets < begin) | (paths.origins >= end))
+            held, fitted = (
+                known & chosen for chosen in apart(paths.origins, paths.targets, begin, end)
+            )
             if values[fitted].sum() >= LEAST_EVENTS and values[held].any():
                 rows, validation = (
                     Rows(examples.features[chosen], values[chosen]) for chosen in (fitted, held)

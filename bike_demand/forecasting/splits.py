@@ -178,6 +178,21 @@ def hourly_pairs(
     return Pairs(origins[rows], targets[rows], stations, counts.size - len(rows))
 
 
+def apart(
+    origins: Indices, targets: Indices, begin: int, end: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of N rows lie within some time, and which have nothing in common with it, shapes (N,).
+
+    Args:
+        origins: Rows of the grid, shape (N,).
+        targets: Likewise.
+        begin: The first row of the time.
+        end: That after the last.
+    """
+    held = (origins >= begin) & (targets < end)
+    return held, (targets < begin) | (origins >= end)
+
+
 def sample(pairs: Pairs, most: int, seed: int) -> Pairs:
     """Leave out whole origins by chance where there are more pairs than wanted.
 

@@ -5,20 +5,18 @@ itself does not go this way: it loads models by `Registry.load`.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from bike_demand.forecasting.examples import NAMES, Examples
 from bike_demand.forecasting.model import Model
+from bike_demand.forecasting.outlook import DESCRIBED, described
 from bike_demand.registry.stored_model import read
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
-
-OUTPUTS: Final = ("bikes", "p10", "p50", "p90", "p_empty", "p_full")
-"""Mean, quantiles of 10, 50 and 90 %, and probabilities of no bike and of no free dock."""
 
 
 def to_frame(examples: Examples) -> pd.DataFrame:
@@ -49,7 +47,7 @@ def signature() -> "ModelSignature":
     kinds = {"bikes": "long", "room": "long", "docked": "boolean"}
     return ModelSignature(
         Schema([ColSpec(kinds.get(name, "double"), name) for name in (*NAMES, "room", "docked")]),
-        Schema([ColSpec("double", name) for name in OUTPUTS]),
+        Schema([ColSpec("double", name) for name in DESCRIBED]),
     )
 
 
@@ -66,17 +64,16 @@ class Forecaster:
             frame: As `to_frame` makes it.
 
         Returns:
-            The columns `OUTPUTS`, with the frame's index [bikes; probabilities]. Null are `p_full`
-            where docks are not told, and all of a row whose horizon is none of 1 to 24 hours.
+            The columns `outlook.DESCRIBED`, with the frame's index [bikes; probabilities]. Null are
+            `p_full` where docks are not told, and all of a row whose horizon is none of 1 to 24
+            hours.
         """
         examples = to_examples(frame)
-        told = np.full((len(frame), len(OUTPUTS)), np.nan)
+        told = np.full((len(frame), len(DESCRIBED)), np.nan)
         for rows, distribution in self._model.forecast(examples):
-            told[rows, 0] = distribution.mean()
-            told[rows, 1:4] = distribution.quantiles((0.1, 0.5, 0.9))
-            told[rows, 4] = distribution.empty()
-            told[rows, 5] = np.where(examples.docked[rows], distribution.full(), np.nan)
-        return pd.DataFrame(told, columns=list(OUTPUTS), index=frame.index)
+            told[rows] = described(distribution)
+        outputs = pd.DataFrame(told, columns=list(DESCRIBED), index=frame.index)
+        return outputs.assign(p_full=outputs["p_full"].where(examples.docked))
 
 
 def _load_pyfunc(path: str) -> Forecaster:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bike_demand.forecasting.features import LOOKBACK, Surroundings
+from bike_demand.forecasting.features import LOOKBACK, LOOKS_BACK, Surroundings
 from bike_demand.forecasting.grid import TICK, Grid
 from bike_demand.forecasting.model import HORIZONS
-from bike_demand.forecasting.outlook import COLUMNS, LOOKS_AHEAD, LOOKS_BACK, Outlook
+from bike_demand.forecasting.outlook import COLUMNS, LOOKS_AHEAD, Outlook
 from bike_demand.storage.windows import Reach, Window
 
 ORIGIN = datetime(2026, 3, 30, 8, tzinfo=UTC)

@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 
 from bike_demand.forecasting.examples import NAMES
+from bike_demand.forecasting.outlook import DESCRIBED
 from bike_demand.registry import RegistryError, stored_model
-from bike_demand.registry.pyfunc import OUTPUTS, to_frame
+from bike_demand.registry.pyfunc import to_frame
 from bike_demand.registry.registry import CHAMPION, Registry
 from bike_demand.registry.store import Store
 from bike_demand_tests.registry.small_model import examples
@@ -110,7 +111,7 @@ def test_mlflows_own_way_gives_the_same_numbers(registry, publish, model):
     with registry.recording():
         loaded = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
     frame = loaded.predict(to_frame(rows).set_axis(range(500, 600), axis=0))
-    assert list(frame.columns) == list(OUTPUTS)
+    assert list(frame.columns) == list(DESCRIBED)
     assert list(frame.index) == [*range(500, 600)]
     for numbers, distribution in model.forecast(rows):
         part = frame.iloc[numbers]

@@ -1,7 +1,7 @@
 """The asset `station_features`. What a feature is, stands in `forecasting.features`."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 
 import dagster as dg
@@ -19,7 +19,6 @@ from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.settings import System
 from bike_demand.storage.tables import (
     STATION_FEATURES,
-    STATION_INFORMATION,
     STATION_STATUS,
     WEATHER,
 )
@@ -28,9 +27,6 @@ SNAPSHOTS_NEEDED = 3
 """Of the four of an hour."""
 
 COMPLETE = "every_system_complete"
-
-# An observation of the weather is of use for two hours, and stands with its own half hour.
-WEATHER_REACH = Reach(lookback=((timedelta(hours=3), timedelta()),))
 
 
 class FeaturesConfig(dg.Config):
@@ -50,11 +46,8 @@ class FeaturesConfig(dg.Config):
                 columns=["system_id", *COLUMNS], reach=Reach(lookback=work.LOOKBACK)
             ),
         ),
-        "stations": dg.AssetIn(
-            STATION_INFORMATION.name,
-            metadata=read_metadata(columns=["system_id", "station_id", "lat", "lon", "capacity"]),
-        ),
-        "weather": dg.AssetIn(WEATHER.name, metadata=read_metadata(reach=WEATHER_REACH)),
+        "stations": systems.STATIONS,
+        "weather": dg.AssetIn(WEATHER.name, metadata=read_metadata(reach=systems.WEATHER_REACH)),
     },
     check_specs=[
         dg.AssetCheckSpec(
@@ -97,9 +90,10 @@ def station_features(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             made[system_id] = system, grid, hours
         if len(hours) < len(snapshots):
             refused[system_id] = _reason(snapshots, needed)
-    told = "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
     if not made:
-        raise PermanentFailure(f"No features were made; what is stored stays.\n{told}")
+        raise PermanentFailure(
+            f"No features were made; what is stored stays.\n{systems.told(refused)}"
+        )
 
     def frames() -> Iterator[pd.DataFrame]:
         for system_id, (system, grid, hours) in made.items():
@@ -111,14 +105,7 @@ def station_features(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
 
     return dg.MaterializeResult(
         value=Rows(frames(), {"system_id": [*made]}),
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=COMPLETE,
-                passed=not refused,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={"refused": told or "none"},
-            )
-        ],
+        check_results=[systems.check(COMPLETE, refused)],
     )
 
 

@@ -13,10 +13,10 @@ from bike_demand.automation import RETRIES, utc_now
 from bike_demand.defs import systems
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting import pictures
-from bike_demand.forecasting.features import FEATURE_VERSION, LOOKBACK
+from bike_demand.forecasting.features import FEATURE_VERSION, LOOKBACK, LOOKS_BACK
 from bike_demand.forecasting.grid import COLUMNS, TICK, Grid, to_grid
 from bike_demand.forecasting.inline_image import inline_figure
-from bike_demand.forecasting.outlook import LOOKS_AHEAD, LOOKS_BACK, Outlook
+from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
 from bike_demand.forecasting.simple import quantities
 from bike_demand.forecasting.splits import DAY, in_service
 from bike_demand.partitions import begun_hour_partitions
@@ -26,7 +26,6 @@ from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
 from bike_demand.storage.tables import (
     STATION_FORECAST,
-    STATION_INFORMATION,
     STATION_RISK,
     STATION_STATUS,
     WEATHER,
@@ -86,14 +85,11 @@ def _out(table: Any, description: str) -> dg.AssetOut:
                 columns=["system_id", *COLUMNS], reach=Reach(lookback=LOOKBACK, hourly=LOOKS_BACK)
             ),
         ),
-        "stations": dg.AssetIn(
-            STATION_INFORMATION.name,
-            metadata=read_metadata(columns=["system_id", "station_id", "lat", "lon", "capacity"]),
-        ),
+        "stations": systems.STATIONS,
         "weather": dg.AssetIn(
             WEATHER.name,
             partition_mapping=_FIRST_TICK,
-            metadata=read_metadata(reach=Reach(lookback=((timedelta(hours=3), timedelta()),))),
+            metadata=read_metadata(reach=systems.WEATHER_REACH),
         ),
     },
     outs={
@@ -152,9 +148,10 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             if issue.why_simple:
                 refused[system.system_id] = f"by the simple forecast, for {issue.why_simple}"
             pages[f"outlook {system.system_id}"] = _page(issue, grid, forecasts[-1])
-    told = "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
     if not issues:
-        raise PermanentFailure(f"Nothing was forecast; what is stored stays.\n{told}")
+        raise PermanentFailure(
+            f"Nothing was forecast; what is stored stays.\n{systems.told(refused)}"
+        )
     # What was said under another role, before there was a champion or for want of it, goes.
     covers = {
         "system_id": [issue.system.system_id for issue in issues],
@@ -164,14 +161,7 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
         asset_key=STATION_FORECAST.name,
         value=Rows(forecasts, covers),
         metadata=pages,
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=COMPLETE,
-                passed=not refused,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={"refused": told or "none"},
-            )
-        ],
+        check_results=[systems.check(COMPLETE, refused)],
     )
     yield dg.MaterializeResult[Any](asset_key=STATION_RISK.name, value=Rows(risks, covers))
 

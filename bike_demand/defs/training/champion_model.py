@@ -9,16 +9,14 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from bike_demand import settings
+from bike_demand import model_events, settings
 from bike_demand.automation import RETRIES
 from bike_demand.defs import systems
-from bike_demand.defs.training.history import LOOKS_BACK, inputs_of_days, own_features
+from bike_demand.defs.training.history import inputs_of_days, own_features, put_together
 from bike_demand.defs.training.models import lightgbm_model, xgboost_model
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting import pictures
-from bike_demand.forecasting.examples import Joined
 from bike_demand.forecasting.features import FEATURE_VERSION
-from bike_demand.forecasting.grid import to_grid
 from bike_demand.forecasting.inline_image import inline_figure
 from bike_demand.forecasting.promotion import (
     GATED,
@@ -34,8 +32,8 @@ from bike_demand.forecasting.promotion import (
 from bike_demand.forecasting.splits import DAY, HOUR
 from bike_demand.forecasting.yardstick import crps_by_day
 from bike_demand.partitions import daily_partitions
-from bike_demand.registry import APPOINTED_AT, REPLACED, TAKEN_BACK_AT, Registry, Version
-from bike_demand.resources import Rows, Window, read_metadata, table_metadata
+from bike_demand.registry import REPLACED, TAKEN_BACK_AT, Registry, Version
+from bike_demand.resources import Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
 from bike_demand.storage.tables import CHAMPION_DECISION, MODEL_EVENT
@@ -122,7 +120,7 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
             newest = registry.newest_trained_for(system.system_id)
             applied = decision.promoted and newest == contest.challenger.trained_for
             if applied:
-                events.append(_event(registry, contest, decision, span.start))
+                events.append(_appointed(registry, contest, decision))
             rows.append(_row(contest, decision, compare, test, applied=applied, day=span.start))
             what = (
                 f"{'promoted' if applied else 'not promoted'}, {decision.reason.replace('_', ' ')}"
@@ -133,26 +131,16 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
             pages[f"decision {system.system_id}"] = dg.MetadataValue.md(
                 f"{text}\n\n{inline_figure('decision', picture)}"
             )
-    told = "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
     if not rows:
-        raise PermanentFailure(f"Nothing was decided; every champion stays.\n{told}")
-    frame, happened = pd.DataFrame(rows), pd.DataFrame(events)
-    companions = {}
-    if events:
-        windows = [Window(at, at + timedelta(microseconds=1)) for at in happened["at"]]
-        covers = {"system_id": [*happened["system_id"]]}
-        companions[MODEL_EVENT.name] = Rows(happened, covers, windows=windows)
+        raise PermanentFailure(
+            f"Nothing was decided; every champion stays.\n{systems.told(refused)}"
+        )
+    frame = pd.DataFrame(rows)
+    companions = {MODEL_EVENT.name: model_events.rows(events)} if events else {}
     return dg.MaterializeResult[Any](
         value=Rows(frame, {"system_id": [*frame["system_id"]]}, companions),
         metadata=pages,
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=DECIDED,
-                passed=not refused,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={"refused": told or "none"},
-            )
-        ],
+        check_results=[systems.check(DECIDED, refused)],
     )
 
 
@@ -179,7 +167,7 @@ class _Comparison:
         inputs: dict[str, pd.DataFrame],
         end: datetime,
     ) -> None:
-        self._registry, self._system, self._inputs, self._end = registry, system, inputs, end
+        self._registry, self._system, self._inputs = registry, system, inputs
         versions = [contest.challenger, contest.champion or contest.challenger]
         self._versions = dict(zip(("challenger", "champion"), versions, strict=True))
         seen = max(version.data_until for version in versions)
@@ -193,12 +181,8 @@ class _Comparison:
             return None
         begin, end = self.unseen
         models = {name: self._registry.load(version) for name, version in self._versions.items()}
-        around = systems.surroundings(
-            self._system, self._inputs["stations"], self._inputs["weather"]
-        )
-        status = systems.of(self._system, self._inputs["status"])
-        grid = to_grid(status, begin - LOOKS_BACK, end)
-        joined = Joined(grid, own_features(self._system, self._inputs["features"]), around)
+        features = own_features(self._system, self._inputs["features"])
+        joined, grid, _ = put_together(self._system, self._inputs, features, begin, end)
         days, losses = {}, {name: dict[int, Any]() for name in models}
         for hours in GATED:
             days[hours], each = crps_by_day(models, joined, grid, begin, end, hours * HOUR)
@@ -243,23 +227,13 @@ def _asked(test: pd.DataFrame) -> tuple[dict[int, float], dict[int, float]]:
     return skill, coverage
 
 
-def _event(
-    registry: Registry, contest: Contest, decision: Decision, day: datetime
-) -> dict[str, Any]:
+def _appointed(registry: Registry, contest: Contest, decision: Decision) -> dict[str, Any]:
     """Appoint the challenger, unless it has been; and what is noted of it, the same both times."""
     challenger, champion = contest.challenger, contest.champion
     replaced = None if champion is None else champion.version
     if not contest.reigns:
         challenger = registry.appoint(challenger, replaced)
-    return {
-        "system_id": challenger.system_id,
-        "at": pd.Timestamp(challenger.tags[APPOINTED_AT]),
-        "kind": "promotion",
-        "model_version": challenger.version,
-        "replaced": replaced,
-        "trained_for": day,
-        "reason": decision.detail,
-    }
+    return model_events.event("promotion", challenger, replaced, decision.detail)
 
 
 def _row(

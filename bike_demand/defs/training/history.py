@@ -21,12 +21,7 @@ from bike_demand.forecasting.splits import (
 )
 from bike_demand.resources import Reach, read_metadata
 from bike_demand.settings import System
-from bike_demand.storage.tables import (
-    STATION_FEATURES,
-    STATION_INFORMATION,
-    STATION_STATUS,
-    WEATHER,
-)
+from bike_demand.storage.tables import STATION_FEATURES, STATION_STATUS, WEATHER
 
 LOOKS_BACK: Final = max(first for first, _ in TARGET_LOOKBACK)
 """How long before origins their grid begins, where their features are given."""
@@ -54,10 +49,7 @@ def inputs_of_days(days: timedelta, *, quarters: bool) -> dict[str, dg.AssetIn]:
                 ),
             ),
         ),
-        "stations": dg.AssetIn(
-            STATION_INFORMATION.name,
-            metadata=read_metadata(columns=["system_id", "station_id", "lat", "lon", "capacity"]),
-        ),
+        "stations": systems.STATIONS,
         "weather": dg.AssetIn(
             WEATHER.name, metadata=read_metadata(reach=Reach(lookback=((days, timedelta()),)))
         ),
@@ -106,9 +98,29 @@ def history(system: System, end: datetime, inputs: dict[str, pd.DataFrame]) -> H
             f"There are features of {hours} full hours from {split.start:%Y-%m-%d} to "
             f"{end:%Y-%m-%d} UTC; {LEAST_HISTORY // HOUR} are needed."
         )
+    joined, grid, around = put_together(system, inputs, features, split.start, end)
+    return History(joined, grid, split, around)
+
+
+def put_together(
+    system: System,
+    inputs: dict[str, pd.DataFrame],
+    features: pd.DataFrame,
+    begin: datetime,
+    end: datetime,
+) -> tuple[Joined, Grid, Surroundings]:
+    """What rows are made of, with origins from `begin` on and targets before `end`.
+
+    Args:
+        system: With a timezone.
+        inputs: The frames of `inputs_of_days`.
+        features: From `own_features`.
+        begin: A full hour, UTC.
+        end: Likewise.
+    """
     around = systems.surroundings(system, inputs["stations"], inputs["weather"])
-    grid = to_grid(systems.of(system, inputs["status"]), split.start - LOOKS_BACK, end)
-    return History(Joined(grid, features, around), grid, split, around)
+    grid = to_grid(systems.of(system, inputs["status"]), begin - LOOKS_BACK, end)
+    return Joined(grid, features, around), grid, around
 
 
 def own_features(system: System, features: pd.DataFrame) -> pd.DataFrame:

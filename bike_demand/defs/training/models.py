@@ -153,22 +153,14 @@ def _trained(
             raise PermanentFailure(f"{system.system_id}: {error}") from error
         made.append(told)
         pages[f"model {system.system_id}"] = dg.MetadataValue.md(inline_figure("model", figure))
-    reasons = "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
     if not made:
-        raise PermanentFailure(f"No model was made; what is stored stays.\n{reasons}")
+        raise PermanentFailure(f"No model was made; what is stored stays.\n{systems.told(refused)}")
     trained = [*dict.fromkeys(system_id for frame in made for system_id in frame["system_id"])]
     covers = {"system_id": trained, "algorithm": [learner.name]}
     return dg.MaterializeResult[Any](
         value=Rows(made, covers),
         metadata=pages,
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=TRAINED,
-                passed=not refused,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={"refused": reasons or "none"},
-            )
-        ],
+        check_results=[systems.check(TRAINED, refused)],
     )
 
 
