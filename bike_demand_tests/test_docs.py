@@ -35,6 +35,7 @@ def test_every_command_in_the_documents_is_one_that_works(command, tmp_path, mon
     assert program == "bike-demand", f"how is {command!r} tested?"
     monkeypatch.setenv("BIKE_DEMAND_HOME", str(tmp_path))
     result = CliRunner().invoke(main, arguments)
+    stop_servers_under(tmp_path)
     assert result.exit_code == 0, result.output
 
 
