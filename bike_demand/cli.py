@@ -76,7 +76,7 @@ class _Moment(click.ParamType[datetime]):
             moment = None
         if moment is None or moment.tzinfo is None or not 2000 <= moment.year <= 2100:
             self.fail(f"{value!r} is not a time such as 2026-05-01T12:00Z", param, ctx)
-        return moment
+        return moment.astimezone(UTC)
 
 
 @click.group(cls=_ReadableErrors, context_settings={"help_option_names": ["-h", "--help"]})

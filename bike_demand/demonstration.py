@@ -175,6 +175,14 @@ def _bring_in(console: Console, configured: settings.Settings, recorded: Recorde
         recording = open_recording(
             recorded.path, configured.home / CACHE, timezone=recorded.timezone
         )
+        try:
+            settings.System.model_validate(system)
+        except ValueError as error:  # the file would stand in the way of the next try
+            raise click.BadParameter(
+                f"{recorded.system_id!r} cannot be followed: letters, digits, '_', '.' and '-', at "
+                "most 63.",
+                param_hint="--system-id",
+            ) from error
         document = tomlkit.document()
         document["first_partition"] = recording.span.start.date()
         document["last_partition"] = recording.last.date()
@@ -209,14 +217,18 @@ def _learn_and_forecast(console: Console, job: MainJob) -> None:
 
 PAST = """
 SELECT min(observed_at) AS first, max(observed_at) AS last,
-       max(observed_at) FILTER (WHERE extract(minute FROM observed_at) = 0) AS origin
+       max(observed_at) FILTER (WHERE extract(minute FROM observed_at) = 0) AS origin,
+       array_agg(DISTINCT date_trunc('day', observed_at, 'UTC'))
+           FILTER (WHERE extract(minute FROM observed_at) = 0) AS days
 FROM station_status WHERE system_id = %(system)s
 """
 
 
 def _past(warehouse: Warehouse, system_id: str) -> Past:
-    [row] = warehouse.frame(PAST, {"system": system_id}).to_dict("records")
-    return Past(**{str(name): instant.to_pydatetime() for name, instant in row.items()})
+    with warehouse.connection() as connection:
+        [row] = connection.execute(PAST, {"system": system_id}).fetchall()
+    first, last, origin, days = row
+    return Past(first, last, origin, days)
 
 
 SUMMARY = """

@@ -13,7 +13,7 @@ from rich.table import Table
 from bike_demand import settings
 from bike_demand.forecasting.risk import AHEAD, EVENTS
 from bike_demand.forecasting.splits import HOUR
-from bike_demand.storage.warehouse import Warehouse, open_warehouse
+from bike_demand.storage.warehouse import open_warehouse
 
 MOST: Final = 10
 """Stations that are shown of those likely to run empty, and full."""
@@ -81,43 +81,47 @@ def show(question: Question) -> None:
             f"There is no forecast{of}{before}: materialise station_forecast, as `dev` shows it."
         )
     console = Console(highlight=False, soft_wrap=True)
-    for system_id, origin in zip(origins["system_id"], origins["origin_at"], strict=True):
-        _show(
-            console,
-            warehouse,
-            str(system_id),
-            origin,
-            ZoneInfo(zones.get(system_id, "UTC")),
-            question,
-        )
+    answers = {
+        str(system_id): warehouse.frame(
+            _ROWS,
+            {
+                "system": system_id,
+                "origin": origin,
+                "hours": question.hours,
+                "station": question.station,
+            },
+        ).assign(system_id=system_id, origin_at=origin)
+        for system_id, origin in zip(origins["system_id"], origins["origin_at"], strict=True)
+    }
+    if question.station is not None:
+        rows = _found(pd.concat(answers.values()), question.station)
+        zone = ZoneInfo(zones.get(rows["system_id"].iloc[0], "UTC"))
+        _say_whose(console, rows, zone)
+        console.print(_of_station(rows, zone))
+        return
+    for system_id, rows in answers.items():
+        if rows.empty:
+            console.print(f"{system_id}: no station was in service when it was last forecast.")
+            continue
+        zone = ZoneInfo(zones.get(system_id, "UTC"))
+        _say_whose(console, rows, zone)
+        asked = {"system": system_id, "origin": rows["origin_at"].iloc[0]}
+        risks = warehouse.frame(_RISKS, asked)
+        for event in EVENTS:
+            console.print(_of_risks(rows, risks, event, zone))
 
 
-def _show(
-    console: Console,
-    warehouse: Warehouse,
-    system_id: str,
-    origin: datetime,
-    zone: ZoneInfo,
-    question: Question,
-) -> None:
-    asked = {"system": system_id, "origin": origin, "hours": question.hours}
-    rows = warehouse.frame(_ROWS, asked | {"station": question.station})
+def _say_whose(console: Console, rows: pd.DataFrame, zone: ZoneInfo) -> None:
+    """Of which system, from when on, and by whom."""
     first = rows.iloc[0]
     by = (
         f"champion, version {first['model_version']}"
         if first["role"] == "champion"
-        else ("the best simple forecast: there is no champion that may be asked")
+        else "the simple forecast: there is no champion that may be asked"
     )
     late = ", issued late" if first["late"] else ""
-    console.print(
-        f"{system_id}, from {origin.astimezone(zone):%a %Y-%m-%d %H:%M %Z}, by {by}{late}"
-    )
-    if question.station is not None:
-        console.print(_of_station(_found(rows, question.station), zone))
-        return
-    risks = warehouse.frame(_RISKS, asked)
-    for event in EVENTS:
-        console.print(_of_risks(rows, risks, event, zone))
+    origin = first["origin_at"].astimezone(zone)
+    console.print(f"{first['system_id']}, from {origin:%a %Y-%m-%d %H:%M %Z}, by {by}{late}")
 
 
 def _of_risks(rows: pd.DataFrame, risks: pd.DataFrame, event: str, zone: ZoneInfo) -> Table:
@@ -176,13 +180,15 @@ def _found(rows: pd.DataFrame, station: str) -> pd.DataFrame:
     by_name = rows[rows["name"].str.casefold().str.contains(station.casefold(), regex=False)]
     same = rows[rows["name"].str.casefold() == station.casefold()]
     for found in (exact, same, by_name):
-        names = found.drop_duplicates("station_id")
+        names = found.drop_duplicates(["system_id", "station_id"])
         if len(names) == 1:
             return found
         if len(names) > 1:
             told = ", ".join(
-                f"{name} ({own})"
-                for name, own in zip(names["name"], names["station_id"], strict=True)
+                f"{name} ({own} of {of})"
+                for name, own, of in zip(
+                    names["name"], names["station_id"], names["system_id"], strict=True
+                )
             )
             raise click.ClickException(f"{station!r} is {len(names)} stations: {told}"[:1000])
     raise click.ClickException(f"There is no forecast of a station {station!r}.")

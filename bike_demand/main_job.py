@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import click
 import dagster as dg
-import pandas as pd
 
 from bike_demand.forecasting.splits import DAY, HOUR, TRAINING
 from bike_demand.import_history import QUIET, few_connections, load_project
@@ -30,11 +29,13 @@ class Past:
         first: The first tick, UTC.
         last: The last one: it stands for now.
         origin: The last one at a full hour.
+        days: The UTC days that have a snapshot at any full hour, in order.
     """
 
     first: datetime
     last: datetime
     origin: datetime
+    days: Sequence[datetime]
 
     @property
     def end(self) -> datetime:
@@ -43,10 +44,10 @@ class Past:
             hour=0, minute=0, second=0, microsecond=0
         )
 
-    def days(self) -> list[datetime]:
-        """The whole days that models of the last one are made of."""
-        start = pd.Timestamp(max(self.first, self.end - TRAINING)).ceil("D")
-        return [*pd.date_range(start, self.end, freq="D", inclusive="left")]
+    def whole_days(self) -> list[datetime]:
+        """Those, with any snapshot, that models of the last one are made of."""
+        start = max(self.first, self.end - TRAINING)
+        return [day for day in self.days if start <= day < self.end]
 
 
 class MainJob:
@@ -66,13 +67,16 @@ class MainJob:
     def missing_features(self) -> list[datetime]:
         """The days that models need and that lack features of some hour."""
         made = self._instance.get_materialized_partitions(dg.AssetKey(STATION_FEATURES.name))
-        return [day for day in self.past.days() if not made.issuperset(_hours(day))]
+        return [day for day in self.past.whole_days() if not made.issuperset(_hours(day))]
 
     def features(self, day: datetime) -> None:
         """The features of a day, in one run."""
         first, *_, last = _hours(day)
+        # An hour with fewer than three of its four snapshots is better than none, where the past
+        # is all that will ever be known.
+        config = {"ops": {STATION_FEATURES.name: {"config": {"allow_partial": True}}}}
         with few_connections(self._instance):
-            self._run([STATION_FEATURES.name], (first, last))
+            self._run([STATION_FEATURES.name], (first, last), config)
 
     def is_trained(self) -> bool:
         """Whether the last whole day has its models and a decision between them."""

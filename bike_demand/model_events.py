@@ -6,23 +6,26 @@ from typing import Any
 
 import pandas as pd
 
-from bike_demand.registry import APPOINTED_AT, Version
+from bike_demand.registry import Version
 from bike_demand.storage.replace import Rows
 from bike_demand.storage.windows import Window
 
 
-def event(kind: str, champion: Version, replaced: str | None, reason: str) -> dict[str, Any]:
+def event(
+    kind: str, at: str, champion: Version, replaced: str | None, reason: str
+) -> dict[str, Any]:
     """The row.
 
     Args:
         kind: "promotion" or "rollback".
+        at: When, as a tag has it.
         champion: That has been appointed.
         replaced: The version that it came after.
         reason: In a sentence.
     """
     return {
         "system_id": champion.system_id,
-        "at": pd.Timestamp(champion.tags[APPOINTED_AT]),
+        "at": pd.Timestamp(at),
         "kind": kind,
         "model_version": champion.version,
         "replaced": replaced,

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bike_demand import model_events, settings
-from bike_demand.registry import APPOINTED_AT, REPLACED, Version, open_registry
+from bike_demand.registry import APPOINTED_AT, REPLACED, RESTORED_AT, Version, open_registry
 from bike_demand.settings import Settings
 from bike_demand.storage.replace import replace
 from bike_demand.storage.tables import MODEL_EVENT
@@ -63,13 +63,21 @@ def roll_back(system_id: str | None) -> None:
     champion = registry.champion(systems[0])
     if champion is None:
         raise click.ClickException(f"{systems[0]} has no champion.")
+    if REPLACED not in champion.tags:
+        raise click.ClickException(
+            f"{champion} was made champion by hand, and after whom is not noted: move the alias "
+            "'champion' in MLflow."
+        )
+    # Before anything moves: a rollback that is repeated because it could not be noted goes too far.
+    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+    warehouse.connection().close()
     before = registry.take_back(champion)
     if before is None:
         raise click.ClickException(f"{champion} is the first champion: there is none to return to.")
-    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-    event = model_events.event("rollback", before, champion.version, "By hand.")
-    replace(warehouse, MODEL_EVENT, None, model_events.rows([event]))
     click.echo(f"{before} is champion again; {champion} is not promoted any more.")
+    at = before.tags[RESTORED_AT]
+    event = model_events.event("rollback", at, before, champion.version, "By hand.")
+    replace(warehouse, MODEL_EVENT, None, model_events.rows([event]))
 
 
 def _asked(configured: Settings, system_id: str | None) -> list[str]:
@@ -84,13 +92,14 @@ def _asked(configured: Settings, system_id: str | None) -> list[str]:
 
 
 def _told(champion: Version) -> str:
-    since = datetime.fromisoformat(champion.tags[APPOINTED_AT])
+    at = champion.tags.get(RESTORED_AT) or champion.tags.get(APPOINTED_AT)
+    since = f"since {datetime.fromisoformat(at):%Y-%m-%d %H:%M} UTC" if at else "by hand"
     replaced = champion.tags.get(REPLACED)
+    after = f", after version {replaced}." if replaced else ", the first." if at else "."
     return (
         f"{champion.system_id}: version {champion.version}, {champion.algorithm}, trained for "
         f"{champion.trained_for}, knows data until {champion.data_until:%Y-%m-%d %H:%M} UTC; "
-        f"champion since {since:%Y-%m-%d %H:%M} UTC"
-        + (f", after version {replaced}." if replaced else ", the first.")
+        f"champion {since}{after}"
     )
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from bike_demand import settings
+from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting.features import Surroundings
 from bike_demand.resources import Reach, read_metadata
 from bike_demand.settings import System
@@ -54,6 +55,22 @@ def surroundings(system: System, stations: pd.DataFrame, weather: pd.DataFrame) 
         timezone=str(system.timezone),
         country=system.country,
     )
+
+
+def single_partition(context: dg.AssetExecutionContext) -> dg.TimeWindow:
+    """The window of the one partition that a run is for, UTC.
+
+    Raises:
+        PermanentFailure: The run is for several, of which it would make the first and delete the
+            others.
+    """
+    if len(context.partition_keys) > 1:
+        raise PermanentFailure(
+            f"{context.op_def.name} is made a partition at a time; this run is for "
+            f"{len(context.partition_keys)}. Launch a backfill, which makes a run of each."
+        )
+    window: dg.TimeWindow = context.partition_time_window
+    return window
 
 
 def told(refused: Mapping[str, str]) -> str:

@@ -64,7 +64,7 @@ LEAST_VALIDATION: Final = timedelta(hours=36)
 """A horizon of 24 h leaves half a day of origins in it."""
 
 PAIRS_PER_GROUP: Final = 400_000
-"""To learn from, where there are that many: 2.4 million in all."""
+"""To learn from: 2.4 million in all, and two where single hours have fewer, if there are."""
 
 LEAST_EVENTS: Final = 50
 """Empty (full) stations among a member's rows, without which its probability is not learnt."""
@@ -212,8 +212,10 @@ def train(
             f"{end:%Y-%m-%d %H:%M} UTC; {LEAST_DAYS.days} are needed."
         )
     blocks = _blocks(grid, begin, end)
+    stations_hours = len(grid.station_ids) * ((end - begin) // HOUR)
+    most = _most([len(hours) * stations_hours for hours in GROUPS], pairs_per_group)
     for hours in GROUPS:
-        rows = _rows(joined, grid, begin, end, hours, pairs_per_group)
+        rows = _rows(joined, grid, begin, end, hours, most)
         yield {learner.name: _learn(learner, rows, blocks, hours) for learner in learners}
     paths = sample(joined.of(hourly_paths(grid, begin, end)), pairs_per_group, seed=0)
     examples, events = joined.examples(paths, FEATURES_AHEAD), events_of(grid, paths)
@@ -256,6 +258,14 @@ def _blocks(grid: Grid, begin: datetime, end: datetime) -> list[tuple[int, int]]
     return [(first + start * each, first + (start + length) * each) for start in starts]
 
 
+def _most(available: Sequence[int], wanted: int) -> int:
+    """Pairs of a group, at most: more than wanted where single hours have not that many."""
+    most, needed = wanted, (len(available) - 1) * wanted
+    while sum(min(number, most) for number in available) < min(needed, sum(available)):
+        most += max(wanted // 20, 1)
+    return most
+
+
 def _rows(
     joined: Joined,
     grid: Grid,
@@ -277,7 +287,8 @@ def _rows(
         raise TooLittleHistoryError(
             f"Nothing to learn of {hours[0]} to {hours[-1]} hours ahead, from "
             f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC: a station has to be installed "
-            "and renting, and its bikes known, at an hour and some hours later."
+            "and renting, and its bikes known, at an hour and some hours later. A flag that was "
+            "never told counts as no."
         )
 
     def joint(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -24,6 +24,9 @@ MARGIN: Final = 0.005
 LEAST_UNSEEN: Final = timedelta(hours=48)
 """Of origins that neither model has seen."""
 
+LEAST_DAYS: Final = 3
+"""That such origins are of, half a day at least of each: of fewer, chance cannot be told."""
+
 DRAWS: Final = 2_000
 INTERVAL: Final = (5, 95)
 """Percentiles of the gain over draws."""
@@ -36,6 +39,7 @@ Reason = Literal[
     "other_features",
     "rolled_back",
     "not_better_than_simple",
+    "unreadable",
     "not_calibrated",
     "not_enough_unseen_data",
     "not_better",
@@ -114,6 +118,17 @@ def unseen(begin: datetime, end: datetime, seen: datetime) -> tuple[datetime, da
     hour = first.replace(minute=0, second=0, microsecond=0)
     first = hour if hour == first else hour + timedelta(hours=1)
     return (first, end) if end - first >= LEAST_UNSEEN else None
+
+
+def enough(origins: NDArray[np.int64]) -> bool:
+    """Whether rows are of as many hours and days as a comparison asks for.
+
+    Args:
+        origins: Of the rows, shape (N,) [h], counted from any midnight.
+    """
+    hours = np.unique(origins)
+    _, of_day = np.unique(hours // 24, return_counts=True)
+    return len(hours) >= LEAST_UNSEEN // timedelta(hours=1) and (of_day >= 12).sum() >= LEAST_DAYS
 
 
 def gates(skill: Mapping[int, float], coverage: Mapping[int, float]) -> Decision | None:

@@ -32,7 +32,7 @@ from bike_demand.forecasting.scores import (
     summary,
 )
 from bike_demand.forecasting.simple import Forecast, SimpleForecasts, quantities
-from bike_demand.forecasting.splits import DAY, HOUR, Pairs, Split, hourly_pairs
+from bike_demand.forecasting.splits import HOUR, Pairs, Split, hourly_pairs
 
 BREAKDOWNS: Final = ("hour", "activity", "neighbourhood")
 ACTIVITIES: Final = ("quiet", "middling", "busy")
@@ -164,7 +164,7 @@ class Yardstick:
         return np.asarray(groups[pairs.stations])
 
 
-def crps_by_day(
+def crps_by_origin(
     models: Mapping[str, Model],
     joined: Joined,
     grid: Grid,
@@ -183,13 +183,12 @@ def crps_by_day(
         horizon: Whole hours.
 
     Returns:
-        Of each row the day of its origin, counted from `begin`, and by model its CRPS [bikes].
+        Of each row its origin, counted from `begin` [h], and by model its CRPS [bikes].
     """
     pairs = joined.of(hourly_pairs(grid, begin, end, horizon, lags=()))
     outcome = {name: pairs.of(values) for name, values in quantities(grid).items()}
     examples = joined.examples(pairs, horizon)
-    days = (pairs.origins - grid.index(begin)) // (DAY // TICK)
-    return days, {
+    return (pairs.origins - grid.index(begin)) // (HOUR // TICK), {
         name: losses_of_model(model, examples, outcome)["crps"].to_numpy()
         for name, model in models.items()
     }

@@ -7,6 +7,7 @@ from bike_demand.registry.errors import RegistryError, RegistryUnavailableError
 from bike_demand.registry.registry import (
     APPOINTED_AT,
     REPLACED,
+    RESTORED_AT,
     TAKEN_BACK_AT,
     Registry,
     Version,
@@ -16,6 +17,7 @@ from bike_demand.registry.registry import (
 __all__ = [
     "APPOINTED_AT",
     "REPLACED",
+    "RESTORED_AT",
     "TAKEN_BACK_AT",
     "Registry",
     "RegistryError",

@@ -32,7 +32,10 @@ CHAMPION: Final = "champion"
 """MLflow's alias of the version that serves."""
 
 APPOINTED_AT: Final = "appointed_at"
-"""Tag: when it last became champion, ISO, UTC."""
+"""Tag: when it was promoted to champion, ISO, UTC."""
+
+RESTORED_AT: Final = "restored_at"
+"""Tag: when it became champion again, its successor having been taken back, ISO, UTC."""
 
 TAKEN_BACK_AT: Final = "taken_back_at"
 """Tag: when it was sent from the throne by hand, ISO, UTC; not there if it was not."""
@@ -109,6 +112,8 @@ class Registry:
         name = _name(system_id)
         with self._store.client(f"Publishing a model of {system_id}") as client:
             run = client.get_run(run_id)
+            for key, value in _git_revision().items():
+                client.set_tag(run_id, key, value)
             model_id, source = _log(client, model, examples, run)
             with tolerated("RESOURCE_ALREADY_EXISTS"):
                 client.create_registered_model(name)
@@ -202,7 +207,9 @@ class Registry:
         with self._store.client(f"Taking back {champion}") as client:
             now = datetime.now(UTC).isoformat()
             client.set_model_version_tag(champion.name, champion.version, TAKEN_BACK_AT, now)
-        return self.appoint(before, before.tags.get(REPLACED) or None)
+            client.set_model_version_tag(before.name, before.version, RESTORED_AT, now)
+            client.set_registered_model_alias(before.name, CHAMPION, before.version)
+            return _ours(client.get_model_version(before.name, before.version))
 
     def load(self, version: Version) -> Model:
         """The model itself. The last few that were asked for are kept in memory.

@@ -115,13 +115,14 @@ def materialize(postgres_url, tracking):
     from bike_demand.definitions import build_definitions
 
     def run(assets, key, *, registry=tracking, **options):
+        first, last = (key, key) if isinstance(key, str) else key
         resources = {"io_manager": PostgresIOManager(url=postgres_url), "tracking": registry}
         defs = build_definitions(resources)
         return defs.resolve_implicit_global_asset_job_def().execute_in_process(
             asset_selection=[dg.AssetKey(name) for name in assets],
             tags={
-                "dagster/asset_partition_range_start": key,
-                "dagster/asset_partition_range_end": key,
+                "dagster/asset_partition_range_start": first,
+                "dagster/asset_partition_range_end": last,
             },
             run_config={**QUIET, **options.pop("config", {})},
             **options,

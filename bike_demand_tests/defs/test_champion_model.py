@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from dataclasses import replace as altered
 from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from bike_demand import reign
 from bike_demand.forecasting.model import Member
 from bike_demand.forecasting.promotion import GATED
+from bike_demand.registry import RegistryError
+from bike_demand.registry.registry import CHAMPION
 from bike_demand.resources.tracking import Tracking
 from bike_demand.storage.replace import Rows, replace
 from bike_demand.storage.tables import MODEL_EVALUATION
@@ -48,6 +51,7 @@ def compete(warehouse, tracking, city, noise, materialize):
         return materialize(["champion_model"], f"{day:%Y-%m-%d}", **options)
 
     run.again = decide
+    run.evaluate = partial(evaluate, warehouse)
     run.registry = registry
     return run
 
@@ -191,6 +195,83 @@ def test_a_rerun_repeats_the_decision_and_not_the_promotion(compete, decisions, 
     assert str(after) == str(before)  # what is not known equals nothing, but reads the same
 
 
+def test_a_rerun_of_the_day_that_made_the_champion_still_says_so(compete, decisions, city):
+    first, _ = compete(day=END - 2 * DAY)
+    compete(skill=-1)
+    compete.again(END - 2 * DAY)
+    row, refused = decisions()
+    assert (row["challenger"], row["reason"], row["applied"]) == (first.version, "first", True)
+    assert not refused["applied"]
+    assert len(decisions("model_event")) == 1
+
+
+def test_a_rerun_after_another_promotion_moves_nothing_back(compete, decisions, noise, city):
+    compete(blurred(noise["lightgbm"]), day=END - 4 * DAY)
+    second, _ = compete()
+    before = decisions(), decisions("model_event")
+    compete.again(END - 4 * DAY)
+    assert str((decisions(), decisions("model_event"))) == str(before)
+    assert compete.registry.champion(city.system_id).version == second.version
+
+
+def test_a_champion_that_cannot_be_loaded_gives_way(compete, decisions, city, monkeypatch):
+    first, _ = compete(day=END - 4 * DAY)
+    load = type(compete.registry).load
+
+    def damaged(registry, version):
+        if version.version == first.version:
+            raise RegistryError(f"The file of {version} is damaged")
+        return load(registry, version)
+
+    monkeypatch.setattr(type(compete.registry), "load", damaged)
+    second, _ = compete()
+    *_, row = decisions()
+    assert (row["reason"], row["applied"]) == ("unreadable", True)
+    assert "is damaged" in row["detail"]
+    assert compete.registry.champion(city.system_id).version == second.version
+
+
+def test_a_challenger_of_features_that_are_made_no_more_is_refused(compete, decisions, noise, city):
+    compete(altered(noise["lightgbm"], feature_version="0"))
+    [row] = decisions()
+    assert (row["reason"], row["decision"]) == ("other_features", "kept")
+    assert compete.registry.champion(city.system_id) is None
+
+
+def by_hand(registry, version):
+    with registry.recording():
+        import mlflow
+
+        mlflow.MlflowClient().set_registered_model_alias(version.name, CHAMPION, version.version)
+
+
+def test_a_champion_that_was_made_by_hand_is_obeyed_shown_and_not_rolled_back(
+    compete, decisions, city, at_home, capsys
+):
+    chosen, _ = compete(skill=-1)
+    by_hand(compete.registry, chosen)
+    reign.show(None)
+    assert "champion by hand" in capsys.readouterr().out
+    with pytest.raises(Exception, match="after whom is not noted"):
+        reign.roll_back(None)
+    assert compete.registry.champion(city.system_id).version == chosen.version
+    evaluate_again(compete, chosen)
+    *_, row = decisions()
+    assert (row["reason"], row["applied"]) == ("first", True)
+
+
+def evaluate_again(compete, version):
+    """It passes the gates after all."""
+    compete.evaluate(version, END - DAY, {"lightgbm": 1.0})
+    compete.again()
+
+
+def test_a_run_of_several_days_is_refused(materialize, city):
+    with pytest.raises(dg.Failure, match="a partition at a time") as error:
+        materialize(["champion_model"], (f"{END - 2 * DAY:%Y-%m-%d}", KEY))
+    assert not error.value.allow_retries
+
+
 def test_a_day_that_is_not_the_newest_moves_nothing(compete, decisions, noise, city):
     newest, _ = compete(blurred(noise["lightgbm"]))
     compete(day=END - 3 * DAY)
@@ -199,8 +280,18 @@ def test_a_day_that_is_not_the_newest_moves_nothing(compete, decisions, noise, c
     assert compete.registry.champion(city.system_id).version == newest.version
 
 
+def test_a_good_model_of_an_older_day_does_not_reign_and_the_row_says_why(compete, decisions, city):
+    compete(skill=-1)
+    compete(day=END - 3 * DAY)
+    older, _ = decisions()
+    assert (older["decision"], older["applied"]) == ("promoted", False)
+    assert "there are models of 2026-03-28" in older["detail"]
+    assert compete.registry.champion(city.system_id) is None
+
+
 def test_features_that_are_made_no_more_lose_the_throne(compete, decisions, noise, city):
-    compete(altered(noise["lightgbm"], feature_version="0"), day=END - 4 * DAY)
+    first, _ = compete(altered(noise["lightgbm"], feature_version="0"), day=END - 4 * DAY)
+    compete.registry.appoint(first, None)  # as it was when its features were made
     second, _ = compete()
     *_, row = decisions()
     assert (row["reason"], row["applied"]) == ("other_features", True)
@@ -248,6 +339,11 @@ def test_a_rollback_returns_to_the_predecessor_and_a_rerun_respects_it(
     compete.again()
     *_, row = decisions()
     assert (row["challenger"], row["reason"]) == (second.version, "rolled_back")
+    assert [event["kind"] for event in decisions("model_event")] == [
+        "promotion",
+        "promotion",
+        "rollback",
+    ]
     assert compete.registry.champion(city.system_id).version == first.version
 
 

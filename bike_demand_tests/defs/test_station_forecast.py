@@ -142,17 +142,16 @@ def test_what_came_later_in_the_hour_changes_nothing(forecast, reigns, warehouse
     assert risks.equals(again_risks)
 
 
-def test_a_model_that_is_damaged_is_a_red_run_and_what_is_stored_stays(
-    forecast, reigns, tracking, monkeypatch, warehouse
+def test_where_the_champion_is_damaged_the_simple_forecast_serves_and_the_check_says_why(
+    forecast, reigns, tracking, monkeypatch
 ):
-    _, before, _ = forecast()
     reigns()
     monkeypatch.setattr(type(tracking.registry()), "load", _damaged)
-    with pytest.raises(dg.Failure, match="is damaged") as error:
-        forecast()
-    assert not error.value.allow_retries
-    stored = warehouse.frame("SELECT * FROM station_forecast ORDER BY station_id", {})
-    assert stored.equals(before)
+    result, rows, _ = forecast()
+    assert set(rows["role"]) == {"simple"}
+    [check] = result.get_asset_check_evaluations()
+    assert not check.passed
+    assert "is damaged" in check.metadata["refused"].value
 
 
 def _damaged(registry, version):
@@ -187,7 +186,7 @@ def ask(forecast, postgres_url, monkeypatch, capsys):
 def test_the_command_shows_who_runs_empty_and_who_runs_full(forecast, ask, city):
     forecast()
     told = ask()
-    assert f"{city.system_id}, from Fri 2026-03-27 20:00 EDT, by the best simple forecast" in told
+    assert f"{city.system_id}, from Fri 2026-03-27 20:00 EDT, by the simple forecast" in told
     assert "may be empty for an hour" in told
     assert "may be full for an hour" in told
 
@@ -199,6 +198,25 @@ def test_the_command_shows_a_station_hour_by_hour(forecast, ask):
     assert "Fri 21:00" in told
     assert "Sat 08:00" in told
     assert "Sat 09:00" not in told
+
+
+def test_where_no_station_is_in_service_the_command_says_so(forecast, ask, city, warehouse):
+    forecast()
+    with warehouse.connection() as connection:
+        connection.execute("UPDATE station_forecast SET in_service = false")
+    assert f"{city.system_id}: no station was in service" in ask()
+
+
+def test_a_station_is_looked_for_in_every_system(forecast, ask, warehouse):
+    forecast()
+    with warehouse.connection() as connection:
+        connection.execute(
+            "CREATE TEMP TABLE other AS SELECT * FROM station_forecast WHERE station_id = 's003';"
+            "UPDATE other SET system_id = 'a_city', station_id = 'other';"
+            "INSERT INTO station_forecast SELECT * FROM other"
+        )
+    assert ask(station="s003").startswith("city_")
+    assert ask(station="other").startswith("a_city")
 
 
 @pytest.mark.parametrize(

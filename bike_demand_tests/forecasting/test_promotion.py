@@ -13,6 +13,7 @@ from bike_demand.forecasting.promotion import (
     MARGIN,
     Gain,
     compared,
+    enough,
     gain,
     gates,
     unseen,
@@ -130,3 +131,19 @@ def test_two_days_of_unseen_rows_are_enough(hours, enough):
     assert timedelta(hours=48) == LEAST_UNSEEN
     found = unseen(END - 5 * DAY, END, END - DAY - hours * HOUR)
     assert (found is not None) is enough
+
+
+@pytest.mark.parametrize(
+    ("origins", "suffices"),
+    [
+        (range(72), True),
+        (range(60), True),
+        (range(59), False),
+        (range(49), False),
+        ([*range(24), *range(48, 72)], False),
+        ([*range(24), *range(48, 72), *range(96, 108)], True),
+        ([5] * 10_000, False),
+    ],
+)
+def test_a_comparison_wants_two_days_of_hours_from_three_days(origins, suffices):
+    assert enough(np.array(origins)) == suffices

@@ -16,11 +16,12 @@ from bike_demand.forecasting import pictures
 from bike_demand.forecasting.features import FEATURE_VERSION, LOOKBACK, LOOKS_BACK
 from bike_demand.forecasting.grid import COLUMNS, TICK, Grid, to_grid
 from bike_demand.forecasting.inline_image import inline_figure
+from bike_demand.forecasting.model import Model
 from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
 from bike_demand.forecasting.simple import quantities
 from bike_demand.forecasting.splits import DAY, in_service
 from bike_demand.partitions import begun_hour_partitions
-from bike_demand.registry import Registry, Version
+from bike_demand.registry import Registry, RegistryError, Version
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
@@ -126,7 +127,7 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     A model that has seen what came after the origin is not asked. Over 30 minutes after the origin
     the forecast is late, and says so.
     """
-    origin = context.partition_time_window.start
+    origin = systems.single_partition(context).start
     issued_at = utc_now()
     issues, forecasts, risks = list[_Issue](), list[pd.DataFrame](), list[pd.DataFrame]()
     refused, pages = dict[str, str](), dict[str, Any]()
@@ -138,8 +139,7 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             if np.isnan(grid.bikes[grid.index(origin)]).all():
                 refused[system.system_id] = f"nothing is known of {origin:%Y-%m-%d %H:%M} UTC"
                 continue
-            issue = _issue(registry, system, origin)
-            model = registry.load(issue.version) if issue.version else None
+            issue, model = _issue(registry, system, origin)
             outlook = Outlook(grid, origin, systems.surroundings(system, stations, weather))
             shared = issue.columns(issued_at)
             issues.append(issue)
@@ -166,18 +166,25 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     yield dg.MaterializeResult[Any](asset_key=STATION_RISK.name, value=Rows(risks, covers))
 
 
-def _issue(registry: Registry, system: System, origin: datetime) -> _Issue:
-    """Who is asked: the champion, unless it must not be."""
-    version = registry.champion(system.system_id)
-    if version is None:
-        return _Issue(system, origin, None, "there is no champion")
+def _issue(registry: Registry, system: System, origin: datetime) -> tuple[_Issue, Model | None]:
+    """Who is asked: the champion, unless it must not or cannot be."""
+    try:
+        version = registry.champion(system.system_id)
+        if version is None:
+            return _Issue(system, origin, None, "there is no champion"), None
+        if why := _why_not(version, origin):
+            return _Issue(system, origin, None, why), None
+        return _Issue(system, origin, version, None), registry.load(version)
+    except RegistryError as error:  # for good: what will pass is another error
+        return _Issue(system, origin, None, str(error)), None
+
+
+def _why_not(version: Version, origin: datetime) -> str | None:
     if version.data_until > origin:
-        why = f"{version} has seen what came until {version.data_until:%Y-%m-%d %H:%M} UTC"
-        return _Issue(system, origin, None, why)
+        return f"{version} has seen what came until {version.data_until:%Y-%m-%d %H:%M} UTC"
     if version.feature_version != FEATURE_VERSION:
-        why = f"{version} expects features of version {version.feature_version}"
-        return _Issue(system, origin, None, why)
-    return _Issue(system, origin, version, None)
+        return f"{version} expects features of version {version.feature_version}"
+    return None
 
 
 def _forecast(frame: pd.DataFrame, origin: datetime) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """The asset `champion_model`. What a challenger has to be, stands in `forecasting.promotion`."""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -12,7 +12,12 @@ import pandas as pd
 from bike_demand import model_events, settings
 from bike_demand.automation import RETRIES
 from bike_demand.defs import systems
-from bike_demand.defs.training.history import inputs_of_days, own_features, put_together
+from bike_demand.defs.training.history import (
+    OtherFeaturesError,
+    inputs_of_days,
+    own_features,
+    put_together,
+)
 from bike_demand.defs.training.models import lightgbm_model, xgboost_model
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting import pictures
@@ -20,19 +25,28 @@ from bike_demand.forecasting.features import FEATURE_VERSION
 from bike_demand.forecasting.inline_image import inline_figure
 from bike_demand.forecasting.promotion import (
     GATED,
+    LEAST_DAYS,
     LEAST_UNSEEN,
     MARGIN,
     Decision,
     Gain,
     compared,
+    enough,
     gain,
     gates,
     unseen,
 )
 from bike_demand.forecasting.splits import DAY, HOUR
-from bike_demand.forecasting.yardstick import crps_by_day
+from bike_demand.forecasting.yardstick import crps_by_origin
 from bike_demand.partitions import daily_partitions
-from bike_demand.registry import REPLACED, TAKEN_BACK_AT, Registry, Version
+from bike_demand.registry import (
+    APPOINTED_AT,
+    REPLACED,
+    TAKEN_BACK_AT,
+    Registry,
+    RegistryError,
+    Version,
+)
 from bike_demand.resources import Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
@@ -51,12 +65,19 @@ class Contest:
     Attributes:
         challenger: The better of the day's models on the days that their learning was stopped by.
         champion: That reigned before the day; None if none did.
-        reigns: The challenger has been appointed already: the asset is made once more.
+        decided: The challenger has been appointed already, and the asset is made once more.
+        newest: The last day that there are models of.
     """
 
     challenger: Version
     champion: Version | None
-    reigns: bool
+    decided: bool
+    newest: date | None
+
+    @property
+    def may_reign(self) -> bool:
+        """No model of a later day is there, or it has been appointed when there was none."""
+        return self.decided or self.newest == self.challenger.trained_for
 
 
 @dg.asset(
@@ -95,11 +116,11 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
     """Which model serves each system: the day's better one, if it earns it.
 
     It has to beat the best simple forecast at 1, 3, 6, 12 and 24 hours, to be calibrated, and to
-    beat the champion on at least two days that neither has seen, by more than chance. The winner
+    beat the champion on at least three days that neither has seen, by more than chance. The winner
     gets the alias `champion` in MLflow, unless models of a later day are there. Refused, the
     champion stays, and the row says why.
     """
-    span = context.partition_time_window
+    span = systems.single_partition(context)
     inputs = {"features": features, "status": status, "stations": stations, "weather": weather}
     evaluations = pd.concat([frame for frame in (lightgbm, xgboost) if len(frame)] or [lightgbm])
     rows, events = list[dict[str, Any]](), list[dict[str, Any]]()
@@ -110,27 +131,14 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
             if own.empty:
                 refused[system.system_id] = "no model of this day was made of it"
                 continue
-            contest = _contest(registry, system.system_id, own)
-            test = own[
-                (own["split"] == "test") & (own["algorithm"] == contest.challenger.algorithm)
-            ]
-            test = test.set_index("horizon")
-            compare = _Comparison(registry, contest, system, inputs, span.end)
-            decision = decide(contest, test, compare)
-            newest = registry.newest_trained_for(system.system_id)
-            applied = decision.promoted and newest == contest.challenger.trained_for
-            if applied:
-                events.append(_appointed(registry, contest, decision))
-            rows.append(_row(contest, decision, compare, test, applied=applied, day=span.start))
-            what = (
-                f"{'promoted' if applied else 'not promoted'}, {decision.reason.replace('_', ' ')}"
-            )
-            title = f"{system.system_id} {span.start:%Y-%m-%d}: {what}"
-            picture = pictures.of_decision(title, decision, *_asked(test))
-            text = f"{'Promoted' if applied else 'Not promoted'}. {decision.detail}"
-            pages[f"decision {system.system_id}"] = dg.MetadataValue.md(
-                f"{text}\n\n{inline_figure('decision', picture)}"
-            )
+            try:
+                row, event, page = _decided(registry, system, own, inputs, span)
+            except (RegistryError, OtherFeaturesError) as error:
+                refused[system.system_id] = str(error)
+                continue
+            rows.append(row)
+            events += event
+            pages[f"decision {system.system_id}"] = page
     if not rows:
         raise PermanentFailure(
             f"Nothing was decided; every champion stays.\n{systems.told(refused)}"
@@ -144,16 +152,52 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
     )
 
 
+def _decided(
+    registry: Registry,
+    system: System,
+    evaluations: pd.DataFrame,
+    inputs: dict[str, pd.DataFrame],
+    span: dg.TimeWindow,
+) -> tuple[dict[str, Any], list[dict[str, Any]], dg.MarkdownMetadataValue]:
+    """Of one system the decision's row, what happened if something did, and the page."""
+    contest = _contest(registry, system.system_id, evaluations)
+    algorithm = contest.challenger.algorithm
+    test = evaluations[
+        (evaluations["split"] == "test") & (evaluations["algorithm"] == algorithm)
+    ].set_index("horizon")
+    compare = _Comparison(registry, contest, system, inputs, span.end)
+    decision = decide(contest, test, compare)
+    applied = decision.promoted and contest.may_reign
+    if decision.promoted and not applied:
+        told = f"{decision.detail} It does not reign: there are models of {contest.newest}."
+        decision = replace(decision, detail=told)
+    events = [_appointed(registry, contest, decision)] if applied else []
+    what = f"{'promoted' if applied else 'not promoted'}, {decision.reason.replace('_', ' ')}"
+    title = f"{system.system_id} {span.start:%Y-%m-%d}: {what}"
+    picture = pictures.of_decision(title, decision, *_asked(test))
+    text = f"{'Promoted' if applied else 'Not promoted'}. {decision.detail}"
+    page = dg.MetadataValue.md(f"{text}\n\n{inline_figure('decision', picture)}")
+    row = _row(contest, decision, compare, test, applied=applied, day=span.start)
+    return row, events, page
+
+
 def _contest(registry: Registry, system_id: str, evaluations: pd.DataFrame) -> Contest:
     held = evaluations[evaluations["split"] == "validation"]
     error = np.log(held["rmse"]).groupby(held["algorithm"]).mean()
     [number, *_] = held.loc[held["algorithm"] == error.idxmin(), "model_version"]
     challenger, champion = registry.version(system_id, number), registry.champion(system_id)
+    newest = registry.newest_trained_for(system_id)
     reigns = champion is not None and champion.version == challenger.version
-    if reigns:
+    # Noted as appointed, the newest that does not reign is one whose appointment was cut short.
+    decided = APPOINTED_AT in challenger.tags and (reigns or newest != challenger.trained_for)
+    if decided or reigns:
         replaced = challenger.tags.get(REPLACED)
         champion = registry.version(system_id, replaced) if replaced else None
-    return Contest(challenger, champion, reigns)
+    return Contest(challenger, champion, decided, newest)
+
+
+class UnreadableChampionError(Exception):
+    """The champion cannot be loaded, now or later: nothing can be compared with it."""
 
 
 class _Comparison:
@@ -176,18 +220,30 @@ class _Comparison:
         self.crps: dict[int, dict[str, float]] = {}
 
     def gain(self) -> Gain | None:
-        """None if there are not enough such rows."""
+        """None if there are not enough such rows.
+
+        Raises:
+            UnreadableChampionError: The champion's file is lost, or fits this code no more.
+        """
         if self.unseen is None:
             return None
         begin, end = self.unseen
-        models = {name: self._registry.load(version) for name, version in self._versions.items()}
+        models = {}
+        for name, version in self._versions.items():
+            try:
+                models[name] = self._registry.load(version)
+            except RegistryError as error:
+                if name == "challenger":
+                    raise
+                raise UnreadableChampionError(str(error)) from error
         features = own_features(self._system, self._inputs["features"])
         joined, grid, _ = put_together(self._system, self._inputs, features, begin, end)
         days, losses = {}, {name: dict[int, Any]() for name in models}
         for hours in GATED:
-            days[hours], each = crps_by_day(models, joined, grid, begin, end, hours * HOUR)
-            if not len(days[hours]):
+            origins, each = crps_by_origin(models, joined, grid, begin, end, hours * HOUR)
+            if not len(origins) or (hours == GATED[0] and not enough(origins)):
                 return None
+            days[hours] = origins // 24
             self.crps[hours] = {name: float(values.mean()) for name, values in each.items()}
             for name, values in each.items():
                 losses[name][hours] = values
@@ -197,27 +253,39 @@ class _Comparison:
 
 def decide(contest: Contest, test: pd.DataFrame, comparison: _Comparison) -> Decision:
     """Put the reasons in order: what the challenger is by itself, then against the champion."""
-    if contest.challenger.tags.get(TAKEN_BACK_AT):
-        told = f"{contest.challenger} was taken back by hand."
-        return Decision(promoted=False, reason="rolled_back", detail=told)
-    if refusal := gates(*_asked(test)):
+    if refusal := _by_itself(contest.challenger, test):
         return refusal
-    if contest.champion is None:
+    champion = contest.champion
+    if champion is None:
         return Decision(promoted=True, reason="first", detail="There was no champion.")
-    if contest.champion.feature_version != FEATURE_VERSION:
-        told = (
-            f"{contest.champion} has learnt features of version "
-            f"{contest.champion.feature_version}, which are made no more."
-        )
+    if champion.feature_version != FEATURE_VERSION:
+        told = _other_features(champion)
         return Decision(promoted=True, reason="other_features", detail=told)
-    found = comparison.gain()
+    try:
+        found = comparison.gain()
+    except UnreadableChampionError as error:
+        return Decision(promoted=True, reason="unreadable", detail=f"The champion: {error}")
     if found is None:
         told = (
-            f"{LEAST_UNSEEN // HOUR} h of origins that neither {contest.challenger} nor "
-            f"{contest.champion} has seen are asked for."
+            f"{LEAST_UNSEEN // HOUR} h of origins on {LEAST_DAYS} days that neither "
+            f"{contest.challenger} nor {champion} has seen are asked for."
         )
         return Decision(promoted=False, reason="not_enough_unseen_data", detail=told)
     return compared(found)
+
+
+def _by_itself(challenger: Version, test: pd.DataFrame) -> Decision | None:
+    if challenger.tags.get(TAKEN_BACK_AT):
+        told = f"{challenger} was taken back by hand."
+        return Decision(promoted=False, reason="rolled_back", detail=told)
+    if challenger.feature_version != FEATURE_VERSION:
+        told = _other_features(challenger)
+        return Decision(promoted=False, reason="other_features", detail=told)
+    return gates(*_asked(test))
+
+
+def _other_features(version: Version) -> str:
+    return f"{version} has learnt features of version {version.feature_version}, made no more."
 
 
 def _asked(test: pd.DataFrame) -> tuple[dict[int, float], dict[int, float]]:
@@ -231,9 +299,10 @@ def _appointed(registry: Registry, contest: Contest, decision: Decision) -> dict
     """Appoint the challenger, unless it has been; and what is noted of it, the same both times."""
     challenger, champion = contest.challenger, contest.champion
     replaced = None if champion is None else champion.version
-    if not contest.reigns:
+    if not contest.decided:
         challenger = registry.appoint(challenger, replaced)
-    return model_events.event("promotion", challenger, replaced, decision.detail)
+    at = challenger.tags[APPOINTED_AT]
+    return model_events.event("promotion", at, challenger, replaced, decision.detail)
 
 
 def _row(

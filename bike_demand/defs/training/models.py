@@ -133,6 +133,16 @@ def xgboost_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `sta
     return _trained(context, learner, config.pairs_per_group, tracking, inputs)
 
 
+# One system's trouble costs no other its model.
+_NO_MODEL: Final = (
+    OtherFeaturesError,
+    TooLittleHistoryError,
+    NothingToScoreError,
+    LearningError,
+    PermanentFailure,  # MLflow refuses
+)
+
+
 def _trained(
     context: dg.AssetExecutionContext,
     learner: Learner,
@@ -140,17 +150,15 @@ def _trained(
     tracking: Tracking,
     inputs: dict[str, pd.DataFrame],
 ) -> dg.MaterializeResult[Any]:
-    span = context.partition_time_window
+    span = systems.single_partition(context)
     made, refused, pages = list[pd.DataFrame](), dict[str, str](), dict[str, Any]()
     for system in systems.placed(inputs["features"]["system_id"], refused):
         try:
             known = history(system, span.end, inputs)
             told, figure = _train(context, system, learner, pairs_per_group, tracking, known)
-        except (OtherFeaturesError, TooLittleHistoryError, NothingToScoreError) as error:
+        except _NO_MODEL as error:
             refused[system.system_id] = str(error)
             continue
-        except LearningError as error:
-            raise PermanentFailure(f"{system.system_id}: {error}") from error
         made.append(told)
         pages[f"model {system.system_id}"] = dg.MetadataValue.md(inline_figure("model", figure))
     if not made:
