@@ -27,7 +27,8 @@ def tick(home: Path, address: str) -> None:
     """Materialise the present tick once the database is there."""
     import dagster as dg
 
-    from bike_demand.defs.ingestion.stations import PARTITIONS, station_status
+    from bike_demand.cadence import STATUS
+    from bike_demand.defs.ingestion.stations import station_status
     from bike_demand.resources import PostgresIOManager
     from bike_demand.resources.live_feed import LiveStationFeed
 
@@ -35,7 +36,7 @@ def tick(home: Path, address: str) -> None:
     imported = time.perf_counter()
     result = dg.materialize(
         [station_status],
-        partition_key=PARTITIONS.get_last_partition_key(),
+        partition_key=STATUS.partitions.get_last_partition_key(),
         resources={"io_manager": PostgresIOManager(), "station_feed": LiveStationFeed()},
         run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
     )

@@ -1,10 +1,15 @@
-"""When assets are made by themselves, and how often a failing one is tried again."""
+"""What asks for partitions by itself, and how often a failing one is tried again.
+
+Schedules ask for what the outside tells, conditions for what is derived from it; both for the
+newest window alone. Whatever is older is the freshness sensor's.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
 
+from bike_demand.cadence import Cadence
 from bike_demand.settings import Settings
 
 # For the database: the clients of the outside world have their own retries, and what fails after
@@ -21,7 +26,7 @@ def utc_now() -> datetime:
 
 def present_partition(
     job: str,
-    partitions: dg.TimeWindowPartitionsDefinition,
+    cadence: Cadence,
     settings: Settings,
     now: Callable[[], datetime] = utc_now,
 ) -> dg.ScheduleDefinition:
@@ -32,10 +37,11 @@ def present_partition(
 
     Args:
         job: Name of the job to run for a partition.
-        partitions: Those of its assets; they begin when its windows do.
+        cadence: Its partitions; they begin when its windows do.
         settings: Say whether it runs before somebody switches it on.
         now: The present, UTC.
     """
+    partitions = cadence.partitions
 
     @dg.schedule(
         name=f"{job}_schedule",
@@ -52,6 +58,108 @@ def present_partition(
         window = partitions.time_window_for_partition_key(key)
         if now() >= window.end:
             return dg.SkipReason(f"{key} is over: what was there then can no longer be asked for.")
-        return dg.RunRequest(run_key=key, partition_key=key)
+        return dg.RunRequest(run_key=key, partition_key=key, tags=cadence.tags)
 
     return schedule
+
+
+def closed_partition(
+    job: str, cadence: Cadence, settings: Settings, trouble: Callable[[], str | None]
+) -> dg.ScheduleDefinition:
+    """A schedule that asks for the last partition that has closed, at `training_cron`.
+
+    Args:
+        job: Name of the job to run for it.
+        cadence: Its partitions.
+        settings: Say when, and whether it runs before somebody switches it on.
+        trouble: What stands against running it now; asked at each tick.
+    """
+
+    @dg.schedule(
+        name=f"{job}_schedule",
+        job_name=job,
+        cron_schedule=settings.training_cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus(settings.schedules.upper()),
+        description=f"Runs {job} for the last partition that has closed.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        moment = context.scheduled_execution_time.astimezone(UTC)
+        key = cadence.key(cadence.newest(moment))
+        if not cadence.partitions.has_partition_key(key):
+            return dg.SkipReason(f"{key} is outside first_partition and last_partition.")
+        if against := trouble():
+            return dg.SkipReason(f"Not run for {key}: {against}")
+        return dg.RunRequest(
+            run_key=f"{key} at {moment:%Y-%m-%dT%H:%M}", partition_key=key, tags=cadence.tags
+        )
+
+    return schedule
+
+
+def minutes_after_the_hour(minutes: int) -> dg.AutomationCondition[dg.AssetKey]:
+    """The hour that closed last, once, some minutes after.
+
+    Prevents three things. `eager()` never makes an hour that lacks one snapshot, and `on_cron` none
+    at all, for the snapshots are there before its tick: so it is the clock that asks, and the asset
+    decides whether what is there suffices. What failed for good would be asked for at each
+    evaluation as long as it is missing: the clock asks once. And after a pause all hours of the
+    pause would be asked for at once: older hours than the last are the freshness sensor's.
+    """
+    condition = (
+        dg.AutomationCondition.in_latest_time_window()
+        & dg.AutomationCondition.cron_tick_passed(f"{minutes} * * * *", "UTC")
+        & dg.AutomationCondition.missing()
+        & ~dg.AutomationCondition.in_progress()
+        & ~dg.AutomationCondition.execution_failed()
+    )
+    return condition.with_label(f"the closed hour, {minutes} minutes after")
+
+
+def first_snapshot_of_the_hour(status: str) -> dg.AutomationCondition[dg.AssetKey]:
+    """The hour that has begun, as its first snapshot is stored.
+
+    Prevents four things. A clock would be early where the feed is slow, or late where it is not: so
+    it is the snapshot that asks. The second snapshot would ask for an hour whose first is missing,
+    which cannot be forecast from: so it counts only in the hour's first quarter. The weather of
+    the same moment would ask before the snapshot is there: so it is not looked at. And what failed
+    is not asked for again by a snapshot that is stored once more.
+
+    Args:
+        status: The asset of the snapshots.
+    """
+    first_quarter = dg.AutomationCondition.cron_tick_passed("0 * * * *", "UTC").since(
+        dg.AutomationCondition.cron_tick_passed("15 * * * *", "UTC")
+    )
+    stored = dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.newly_updated() & dg.AutomationCondition.in_latest_time_window()
+    ).allow(dg.AssetSelection.assets(status))
+    condition = (
+        dg.AutomationCondition.in_latest_time_window()
+        & first_quarter
+        & stored
+        & dg.AutomationCondition.missing()
+        & ~dg.AutomationCondition.in_progress()
+        & ~dg.AutomationCondition.execution_failed()
+    )
+    return condition.with_label("the hour that has begun, once its first snapshot is there")
+
+
+def condition_sensor(
+    cadence: Cadence, settings: Settings
+) -> dg.AutomationConditionSensorDefinition:
+    """Evaluates the conditions of a cadence's assets; one each, so that runs carry its tags.
+
+    Args:
+        cadence: Of assets with a condition.
+        settings: Say whether it runs before somebody switches it on.
+    """
+    return dg.AutomationConditionSensorDefinition(
+        f"{cadence.name}_condition",
+        target=dg.AssetSelection.assets(*cadence.assets),
+        run_tags=cadence.tags,
+        default_status=dg.DefaultSensorStatus(settings.schedules.upper()),
+        minimum_interval_seconds=30,
+        emit_backfills=False,
+        description=f"Asks for {' and '.join(cadence.assets)}: {cadence.trigger}.",
+    )

@@ -373,6 +373,19 @@ def champion(system_id: str | None) -> None:
     reign.show(system_id)
 
 
+@main.command("status")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def show_status(*, as_json: bool) -> None:
+    """Show what answers, how fresh each asset is, and what is missing; exit code 1 if anything is.
+
+    What is asked: Postgres, the registry of models, feeds, the source of weather and Dagster's
+    daemons; of each asset the newest data, and the partitions of the last 48 hours.
+    """
+    from bike_demand import status
+
+    status.show(as_json=as_json)
+
+
 @main.command()
 @click.option("--system", "system_id", metavar="ID", help="Of which system, if of several.")
 def rollback(system_id: str | None) -> None:

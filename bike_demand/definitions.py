@@ -6,8 +6,14 @@ from typing import Any
 import dagster as dg
 
 from bike_demand import defs as wiring
+from bike_demand import settings
+from bike_demand.automation import condition_sensor
+from bike_demand.cadence import DEMAND, FEATURES, FORECAST
 from bike_demand.defs.ingestion.stations import stations_job, stations_schedule
 from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
+from bike_demand.defs.monitoring.alert_sensor import alert_sensor
+from bike_demand.defs.monitoring.freshness_report import freshness_job, freshness_schedule
+from bike_demand.defs.monitoring.freshness_sensor import freshness_sensor
 from bike_demand.defs.training.job import training_job, training_schedule
 from bike_demand.resources import PostgresIOManager
 from bike_demand.resources.live_feed import LiveStationFeed
@@ -21,10 +27,21 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
     Args:
         resource_overrides: Resources by key that replace the default ones, as tests do.
     """
+    configured = settings.load()
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(wiring),
-        jobs=[stations_job, weather_job, training_job],
-        schedules=[stations_schedule, weather_schedule, training_schedule],
+        jobs=[stations_job, weather_job, training_job, freshness_job],
+        schedules=[
+            stations_schedule,
+            weather_schedule,
+            training_schedule,
+            freshness_schedule,
+        ],
+        sensors=[
+            *(condition_sensor(cadence, configured) for cadence in (FEATURES, DEMAND, FORECAST)),
+            freshness_sensor,
+            alert_sensor,
+        ],
         resources={
             "io_manager": PostgresIOManager(),
             "station_feed": LiveStationFeed(),

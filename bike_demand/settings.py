@@ -82,6 +82,29 @@ def _server_address(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _hook(secret: SecretStr) -> SecretStr:
+    if not is_http(secret.get_secret_value()):
+        raise ValueError("must be an http:// or https:// address")
+    return secret
+
+
+def _smtp_url(secret: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        readable = parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        readable = False
+    if not readable:
+        raise ValueError("must look like smtps://USER:PASSWORD@HOST:465")
+    return secret
+
+
+def _cron(expression: str) -> str:
+    if not re.fullmatch(r"[0-9*,/-]+( [0-9*,/-]+){4}", expression):
+        raise ValueError("must have five fields, such as '0 2 * * *'")
+    return expression
+
+
 def _web_address(url: str) -> str:
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise ValueError("must be an http:// or https:// address")
@@ -185,7 +208,28 @@ class Settings(BaseSettings):
     """An MLflow server for runs and models; without it, they are in Postgres and below `home`."""
 
     schedules: Literal["running", "stopped"] = "stopped"
-    """What schedules do until somebody switches them in Dagster."""
+    """What schedules and sensors do until somebody switches them in Dagster."""
+
+    training_cron: Annotated[str, AfterValidator(_cron)] = "0 2 * * *"
+    """When models are trained, of the UTC day that closed last; UTC."""
+
+    page_url: BaseAddress = "http://127.0.0.1:3000"
+    """Where Dagster's page is, for links in alerts."""
+
+    slack_token: SecretStr | None = None
+    """A bot's token (`xoxb-…`, scope `chat:write`): alerts go to `slack_channel`. A secret."""
+
+    slack_channel: str | None = None
+    """A channel's name or id."""
+
+    smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] | None = None
+    """A mail server, `smtps://USER:PASSWORD@HOST:465`: alerts go to `alert_email`. A secret."""
+
+    alert_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    """Whom mails go to, and come from."""
+
+    alert_webhook: Annotated[SecretStr, AfterValidator(_hook)] | None = None
+    """An address that alerts are posted to as JSON. A secret."""
 
     @model_validator(mode="before")
     @classmethod
@@ -201,6 +245,9 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.last_partition is not None and self.last_partition < self.first_partition:
             raise ValueError("last_partition lies before first_partition")
+        for one, other in (("slack_token", "slack_channel"), ("smtp_url", "alert_email")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"{one} and {other} go together")
         ids = [system.system_id for system in self.systems]
         if len(ids) != len(set(ids)):
             raise ValueError("systems: a system_id stands twice")

@@ -1,16 +1,18 @@
 """Schedules ask for the present partition, once, and for no other."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from bike_demand import settings
-from bike_demand.automation import present_partition
+from bike_demand.automation import closed_partition, present_partition
+from bike_demand.cadence import MODELS, STATUS, WEATHER
 from bike_demand.definitions import defs
 from bike_demand.defs.ingestion.stations import stations_job
 from bike_demand.defs.ingestion.weather import weather_job
-from bike_demand.partitions import half_hourly_partitions, quarter_hourly_partitions
+from bike_demand.partitions import quarter_hourly_partitions
 
 TICK = datetime(2026, 3, 1, 12, 15, tzinfo=UTC)
 
@@ -26,10 +28,8 @@ def evaluate(configured):
 
     def run(tick, late=timedelta(0), **changes):
         changed = configured.model_copy(update=changes)
-        partitions = quarter_hourly_partitions(changed)
-        schedule = present_partition(
-            stations_job.name, partitions, changed, now=lambda: tick + late
-        )
+        cadence = replace(STATUS, partitions=quarter_hourly_partitions(changed))
+        schedule = present_partition(stations_job.name, cadence, changed, now=lambda: tick + late)
         context = dg.build_schedule_context(
             scheduled_execution_time=tick, repository_def=defs.get_repository_def()
         )
@@ -56,10 +56,9 @@ def test_a_tick_after_the_last_partition_is_skipped(evaluate):
 
 
 def test_schedules_start_as_the_settings_say(configured):
-    partitions = half_hourly_partitions(configured)
     for word in ("stopped", "running"):
         changed = configured.model_copy(update={"schedules": word})
-        schedule = present_partition(weather_job.name, partitions, changed)
+        schedule = present_partition(weather_job.name, WEATHER, changed)
         assert schedule.default_status.value == word.upper()
 
 
@@ -69,5 +68,35 @@ def test_schedules_of_the_project_are_stopped_until_somebody_starts_them():
         "stations_job_schedule": "*/15 * * * *",
         "weather_job_schedule": "*/30 * * * *",
         "training_job_schedule": "0 2 * * *",
+        "freshness_job_schedule": "25 * * * *",
     }
     assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
+
+
+def test_training_asks_for_the_day_that_closed_unless_something_it_needs_is_down(configured):
+    trouble = []
+    schedule = closed_partition(
+        "training_job", MODELS, configured, lambda: ", ".join(trouble) or None
+    )
+
+    def tick(moment):
+        return schedule.evaluate_tick(
+            dg.build_schedule_context(
+                scheduled_execution_time=moment, repository_def=defs.get_repository_def()
+            )
+        )
+
+    [request] = tick(datetime(2026, 3, 1, 2, tzinfo=UTC)).run_requests
+    assert request.partition_key == "2026-02-28"
+    assert request.tags["bike_demand/asset"] == "lightgbm_model"
+    trouble.append("registry: it does not answer")
+    assert "does not answer" in tick(datetime(2026, 3, 1, 2, tzinfo=UTC)).skip_message
+
+
+def test_training_can_be_moved(monkeypatch, tmp_path):
+    monkeypatch.setenv("BIKE_DEMAND_TRAINING_CRON", "30 4 * * *")
+    schedule = closed_partition("training_job", MODELS, settings.load(tmp_path), lambda: None)
+    assert schedule.cron_schedule == "30 4 * * *"
+    monkeypatch.setenv("BIKE_DEMAND_TRAINING_CRON", "daily")
+    with pytest.raises(settings.InvalidSettingsError, match="five fields"):
+        settings.load(tmp_path)

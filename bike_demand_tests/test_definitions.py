@@ -55,6 +55,8 @@ def test_every_asset_says_what_it_is_where_it_is_kept_and_what_its_columns_mean(
         assert spec.group_name != "default", spec.key
         assert spec.kinds, spec.key
         assert spec.code_version, spec.key
+        if spec.group_name == "monitoring":
+            continue  # it is its checks
         assert "dagster/table_name" in spec.metadata, spec.key
         assert "dagster/column_schema" in spec.metadata, spec.key
 

@@ -71,7 +71,7 @@ class PostgresIOManager(dg.ConfigurableIOManager):
         windows = _windows(context) if context.has_asset_partitions else None
         try:
             declaration = _declaration(context)
-            receipt = replace(self._warehouse(), declaration, windows, _rows(declaration, obj))
+            receipt = replace(self.warehouse(), declaration, windows, _rows(declaration, obj))
         except (PermanentStorageError, InvalidDeclarationError) as error:
             raise PermanentFailure(
                 f"Asset {context.asset_key.to_user_string()}: {error}"
@@ -83,7 +83,7 @@ class PostgresIOManager(dg.ConfigurableIOManager):
 
         Args and errors are those of `storage.replace.replace`.
         """
-        return replace(self._warehouse(), declaration, None, rows)
+        return replace(self.warehouse(), declaration, None, rows)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the rows of the windows that the input asks for.
@@ -99,7 +99,7 @@ class PostgresIOManager(dg.ConfigurableIOManager):
             if context.has_asset_partitions:
                 windows = _reach(options).of(_windows(context))
             return read(
-                self._warehouse(),
+                self.warehouse(),
                 declaration,
                 windows,
                 columns=options.get("columns"),
@@ -110,7 +110,8 @@ class PostgresIOManager(dg.ConfigurableIOManager):
                 f"Input {context.asset_key.to_user_string()}: {error}"
             ) from error
 
-    def _warehouse(self) -> Warehouse:
+    def warehouse(self) -> Warehouse:
+        """Where the tables are, for queries of one's own."""
         if self.url is not None:
             return open_warehouse(self.url, settings.resolve_home(self.home))
         if self.home is not None:  # asked for by name: its server, whatever the environment says

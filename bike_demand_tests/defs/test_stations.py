@@ -78,7 +78,7 @@ def materialize(postgres_url):
     return run
 
 
-def status_feed(*stations, **common):
+def status_feed(*stations, last_reported=NOON - timedelta(seconds=60), **common):
     records = [
         {
             "station_id": station,
@@ -87,7 +87,7 @@ def status_feed(*stations, **common):
             "is_installed": 1,
             "is_renting": 1,
             "is_returning": 1,
-            "last_reported": int((NOON - timedelta(seconds=60)).timestamp()),
+            "last_reported": int(last_reported.timestamp()),
         }
         for station, bikes in stations
     ]
@@ -184,11 +184,23 @@ def test_a_system_that_fails_is_named_and_its_rows_stand_while_the_others_are_st
 
     frame = read(warehouse, STATION_STATUS).set_index("station_id")
     assert frame["num_bikes_available"].to_dict() == {"a": 2, "z": 1}
-    [check] = result.get_asset_check_evaluations()
-    assert not check.passed
-    assert check.metadata["failures"].value.startswith("bos: ")
+    answered, _ = result.get_asset_check_evaluations()
+    assert not answered.passed
+    assert answered.metadata["failures"].value.startswith("bos: ")
     polls = read(warehouse, FEED_POLL).set_index("system_id")["http_status"]
     assert polls.to_dict() == {"nyc": 200, "bos": 404}
+
+
+def test_a_frozen_feed_is_named_by_a_check_of_a_green_run(follow, feeds, materialize):
+    follow("nyc", "bos")
+    feeds.serve("/nyc/status", status_feed(("a", 1)))
+    hour_ago = NOON - timedelta(minutes=61)
+    feeds.serve("/bos/status", status_feed(("z", 1), last_reported=hour_ago))
+    result = materialize(station_status, partition=TICK)
+    answered, reports = result.get_asset_check_evaluations()
+    assert answered.passed
+    assert not reports.passed
+    assert reports.metadata["silent since"].value == "bos: 2026-03-01 10:59 UTC"
 
 
 def test_where_no_system_answers_the_run_fails_and_the_polls_are_stored(

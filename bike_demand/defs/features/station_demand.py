@@ -3,12 +3,12 @@
 import dagster as dg
 import pandas as pd
 
-from bike_demand import settings
-from bike_demand.automation import RETRIES
+from bike_demand.automation import RETRIES, minutes_after_the_hour
+from bike_demand.cadence import DEMAND
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting.demand import demand
 from bike_demand.forecasting.grid import COLUMNS, TICK, to_grid
-from bike_demand.partitions import HOUR, hourly_partitions
+from bike_demand.partitions import HOUR
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.storage.tables import STATION_DEMAND, STATION_STATUS
 
@@ -16,7 +16,10 @@ COMPLETE = "every_interval_known"
 
 
 @dg.asset(
-    partitions_def=hourly_partitions(settings.load()),
+    partitions_def=DEMAND.partitions,
+    freshness_policy=DEMAND.freshness,
+    # The tick that closes the hour is stored by then, or will not be.
+    automation_condition=minutes_after_the_hour(10),
     backfill_policy=dg.BackfillPolicy.multi_run(24),
     ins={
         "status": dg.AssetIn(

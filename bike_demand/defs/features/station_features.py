@@ -8,13 +8,13 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from bike_demand import settings
-from bike_demand.automation import RETRIES
+from bike_demand.automation import RETRIES, minutes_after_the_hour
+from bike_demand.cadence import FEATURES
 from bike_demand.defs import systems
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting import features as work
 from bike_demand.forecasting.grid import COLUMNS, Grid, to_grid
-from bike_demand.partitions import HOUR, hourly_partitions
+from bike_demand.partitions import HOUR
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.settings import System
 from bike_demand.storage.tables import (
@@ -37,7 +37,10 @@ class FeaturesConfig(dg.Config):
 
 
 @dg.asset(
-    partitions_def=hourly_partitions(settings.load()),
+    partitions_def=FEATURES.partitions,
+    freshness_policy=FEATURES.freshness,
+    # The forecast of the hour that begins does not wait for these.
+    automation_condition=minutes_after_the_hour(2),
     backfill_policy=dg.BackfillPolicy.multi_run(24),
     ins={
         "status": dg.AssetIn(

@@ -8,8 +8,8 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from bike_demand import settings
-from bike_demand.automation import RETRIES, utc_now
+from bike_demand.automation import RETRIES, first_snapshot_of_the_hour, utc_now
+from bike_demand.cadence import FORECAST
 from bike_demand.defs import systems
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting import pictures
@@ -20,7 +20,6 @@ from bike_demand.forecasting.model import Model
 from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
 from bike_demand.forecasting.simple import quantities
 from bike_demand.forecasting.splits import DAY, in_service
-from bike_demand.partitions import begun_hour_partitions
 from bike_demand.registry import Registry, RegistryError, Version
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
@@ -32,7 +31,6 @@ from bike_demand.storage.tables import (
     WEATHER,
 )
 
-POOL: Final = "forecast_pool"
 PUNCTUAL: Final = timedelta(minutes=30)
 """After its origin a forecast is late: it is stored, and never counts as one."""
 
@@ -71,12 +69,14 @@ def _out(table: Any, description: str) -> dg.AssetOut:
         group_name="forecasting",
         kinds={"python", "mlflow", "postgres"},
         code_version=FEATURE_VERSION,
+        freshness_policy=FORECAST.freshness,
+        automation_condition=first_snapshot_of_the_hour(STATION_STATUS.name),
     )
 
 
 @dg.multi_asset(
     name="forecast",
-    partitions_def=begun_hour_partitions(settings.load()),
+    partitions_def=FORECAST.partitions,
     backfill_policy=dg.BackfillPolicy.multi_run(1),
     ins={
         "status": dg.AssetIn(
@@ -113,7 +113,7 @@ def _out(table: Any, description: str) -> dg.AssetOut:
         )
     ],
     retry_policy=RETRIES,
-    pool=POOL,
+    pool=FORECAST.pool,
 )
 def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
     context: dg.AssetExecutionContext,

@@ -9,12 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from bike_demand import settings
+from bike_demand import data_times, settings
 from bike_demand.automation import RETRIES, present_partition
+from bike_demand.cadence import STATUS
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting.grid import TICK
 from bike_demand.forecasting.snapshot import fill_chart, summarize
-from bike_demand.partitions import quarter_hourly_partitions
 from bike_demand.resources import PostgresIOManager, Rows, table_metadata
 from bike_demand.resources.live_feed import LiveStationFeed
 from bike_demand.resources.station_feed import Reading, StationFeed
@@ -27,19 +27,26 @@ from bike_demand.storage.tables import (
 )
 from bike_demand.storage.windows import Window
 
-PARTITIONS = quarter_hourly_partitions(settings.load())
 ANSWERED = "every_system_answered"
+REPORTS = "every_system_reports"
 
 
 @dg.asset(
-    partitions_def=PARTITIONS,
+    partitions_def=STATUS.partitions,
+    freshness_policy=STATUS.freshness,
+    pool=STATUS.pool,
     backfill_policy=dg.BackfillPolicy.multi_run(96),
     check_specs=[
         dg.AssetCheckSpec(
             ANSWERED,
             asset=STATION_STATUS.name,
             description="Each system of the settings gave a snapshot that could be stored.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            REPORTS,
+            asset=STATION_STATUS.name,
+            description="Of each system some station reported within the hour: it is not frozen.",
+        ),
     ],
     retry_policy=RETRIES,
     metadata=table_metadata(STATION_STATUS),
@@ -65,6 +72,7 @@ def station_status(  # type: ignore[no-untyped-def]  # noqa: ANN201
     reading = station_feed.read(window)
     polls = {FEED_POLL: Rows(reading.polls, {"system_id": reading.asked}, windows=[window])}
     result = _result(io_manager, STATION_STATUS, reading, polls)
+    result = result._replace(check_results=[*result.check_results, _reports(reading)])
     if window.end - window.start > TICK:
         return result  # metadata of a range would repeat on each of its partitions
     summary = summarize(reading.rows)
@@ -75,6 +83,22 @@ def station_status(  # type: ignore[no-untyped-def]  # noqa: ANN201
     }
     chart = dg.MetadataValue.md(fill_chart(summary))
     return result._replace(metadata={**(result.metadata or {}), **figures, "fill": chart})
+
+
+def _reports(reading: Reading) -> dg.AssetCheckResult:
+    """A frozen feed is read every quarter of an hour, and every run of it is green."""
+    newest = reading.rows.groupby("system_id")[["fetched_at", "last_reported"]].max()
+    silent = newest[newest["fetched_at"] - newest["last_reported"] > data_times.FROZEN]
+    told = {
+        str(system_id): f"{last:%Y-%m-%d %H:%M} UTC"
+        for system_id, last in silent["last_reported"].items()
+    }
+    return dg.AssetCheckResult(
+        check_name=REPORTS,
+        passed=not told,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"silent since": ", ".join(f"{one}: {at}" for one, at in told.items()) or "none"},
+    )
 
 
 @dg.asset(
@@ -106,8 +130,9 @@ stations_job = dg.define_asset_job(
     "stations_job",
     selection=dg.AssetSelection.assets(STATION_STATUS.name, STATION_INFORMATION.name),
     description="What every station has at the current tick, and the facts of all stations.",
+    tags=STATUS.tags,
 )
-stations_schedule = present_partition(stations_job.name, PARTITIONS, settings.load())
+stations_schedule = present_partition(stations_job.name, STATUS, settings.load())
 
 
 def _result(

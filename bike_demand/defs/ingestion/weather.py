@@ -5,23 +5,23 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from bike_demand import settings
+from bike_demand import cadence, settings
 from bike_demand.automation import RETRIES, present_partition
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting.weather_chart import weather_chart
-from bike_demand.partitions import half_hourly_partitions
 from bike_demand.resources import Rows, read_metadata, table_metadata
 from bike_demand.resources.weather_feed import WeatherFeed
 from bike_demand.storage.tables import STATION_INFORMATION, WEATHER
 from bike_demand.storage.windows import Window
 from bike_demand.weather.report import FORECAST, Place
 
-PARTITIONS = half_hourly_partitions(settings.load())
 TOLD = "every_system_told"
 
 
 @dg.asset(
-    partitions_def=PARTITIONS,
+    partitions_def=cadence.WEATHER.partitions,
+    freshness_policy=cadence.WEATHER.freshness,
+    pool=cadence.WEATHER.pool,
     backfill_policy=dg.BackfillPolicy.multi_run(48),
     ins={
         "stations": dg.AssetIn(
@@ -97,5 +97,6 @@ weather_job = dg.define_asset_job(
     "weather_job",
     selection=dg.AssetSelection.assets(WEATHER.name),
     description="The weather of every system: now, and the next 48 hours as forecast.",
+    tags=cadence.WEATHER.tags,
 )
-weather_schedule = present_partition(weather_job.name, PARTITIONS, settings.load())
+weather_schedule = present_partition(weather_job.name, cadence.WEATHER, settings.load())

@@ -9,8 +9,9 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from bike_demand import model_events, settings
+from bike_demand import model_events
 from bike_demand.automation import RETRIES
+from bike_demand.cadence import MODELS
 from bike_demand.defs import systems
 from bike_demand.defs.training.history import (
     OtherFeaturesError,
@@ -38,7 +39,6 @@ from bike_demand.forecasting.promotion import (
 )
 from bike_demand.forecasting.splits import DAY, HOUR
 from bike_demand.forecasting.yardstick import crps_by_origin
-from bike_demand.partitions import daily_partitions
 from bike_demand.registry import (
     APPOINTED_AT,
     REPLACED,
@@ -81,7 +81,8 @@ class Contest:
 
 
 @dg.asset(
-    partitions_def=daily_partitions(settings.load()),
+    partitions_def=MODELS.partitions,
+    freshness_policy=MODELS.freshness,
     backfill_policy=dg.BackfillPolicy.multi_run(1),
     ins={
         **inputs_of_days(UNSEEN, quarters=False),

@@ -2,17 +2,24 @@
 
 import dagster as dg
 
-from bike_demand import settings
+from bike_demand import services, settings
+from bike_demand.automation import closed_partition
+from bike_demand.cadence import MODELS
 
 training_job = dg.define_asset_job(
     "training_job",
-    selection=dg.AssetSelection.assets("lightgbm_model", "xgboost_model", "champion_model"),
+    selection=dg.AssetSelection.assets(*MODELS.assets),
     description="Both models of a UTC day, and whether the better one becomes champion.",
+    tags=MODELS.tags,
 )
 
-training_schedule = dg.build_schedule_from_partitioned_job(
-    training_job,
-    hour_of_day=2,  # the day's last features were made hours ago, and riders are asleep
-    default_status=dg.DefaultScheduleStatus(settings.load().schedules.upper()),
-    description="Trains for the UTC day that closed.",
-)
+
+def _down() -> str | None:
+    """Which of the services that training needs does not answer, and why."""
+    configured = settings.load()
+    asked = (services.postgres(configured), services.registry(configured))
+    return "; ".join(f"{one.name}: {one.detail}" for one in asked if not one.answers) or None
+
+
+# By 02:00 UTC the day's last features were made hours ago, and riders of the Americas are asleep.
+training_schedule = closed_partition(training_job.name, MODELS, settings.load(), _down)

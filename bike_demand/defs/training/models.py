@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from bike_demand import settings
 from bike_demand.automation import RETRIES
+from bike_demand.cadence import MODELS
 from bike_demand.defs import systems
 from bike_demand.defs.training.history import History, OtherFeaturesError, history, inputs_of_days
 from bike_demand.failures import PermanentFailure
@@ -22,7 +22,6 @@ from bike_demand.forecasting.learners import Learner, LearningError, LightGBM, X
 from bike_demand.forecasting.model import PAIRS_PER_GROUP, PARTS, Model, put_together, train
 from bike_demand.forecasting.splits import DAY, HOUR, TRAINING, TooLittleHistoryError, hourly_pairs
 from bike_demand.forecasting.yardstick import NothingToScoreError
-from bike_demand.partitions import daily_partitions
 from bike_demand.resources import Rows, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
@@ -31,7 +30,6 @@ from bike_demand.storage.tables import MODEL_EVALUATION
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-POOL: Final = "ml_training_pool"
 TRAINED: Final = "every_system_trained"
 SHOWN: Final = 5
 """Rows that MLflow shows as what the model is asked."""
@@ -78,14 +76,15 @@ def _asset(algorithm: str) -> Mapping[str, Any]:
     name = f"{algorithm}_model"
     return {
         "name": name,
-        "partitions_def": daily_partitions(settings.load()),
+        "partitions_def": MODELS.partitions,
         "backfill_policy": dg.BackfillPolicy.multi_run(1),
         "ins": inputs_of_days(TRAINING, quarters=True),
         "check_specs": [
             dg.AssetCheckSpec(TRAINED, asset=name, description="A model was made of every system.")
         ],
         "retry_policy": RETRIES,
-        "pool": POOL,
+        "pool": MODELS.pool,
+        "freshness_policy": MODELS.freshness,
         "metadata": table_metadata(MODEL_EVALUATION),
         "group_name": "training",
         "kinds": {"python", algorithm, "mlflow"},

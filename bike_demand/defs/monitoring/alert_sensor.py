@@ -1,0 +1,229 @@
+"""The sensor that tells people: what is wrong, once, and once that it is over.
+
+Only runs that nobody launched by hand are told of: who launches one sees how it ends.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterRunStatus
+
+from bike_demand import data_times, settings
+from bike_demand.alerts import Incident, Message, Outbox, changes, channels
+from bike_demand.automation import utc_now
+from bike_demand.cadence import ASSET_TAG, CADENCES, Cadence
+from bike_demand.data_times import Age
+from bike_demand.resources import PostgresIOManager
+from bike_demand.settings import Settings
+
+_BY_ASSET = {asset: cadence for cadence in CADENCES for asset in cadence.assets}
+_DECISIONS = """
+SELECT DISTINCT ON (system_id) system_id, trained_for, decision, reason, applied, detail
+FROM champion_decision ORDER BY system_id, trained_for DESC
+"""
+
+
+def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
+    """The sensor, by some clock, UTC."""
+
+    @dg.sensor(
+        name="alert_sensor",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus(settings.load().schedules.upper()),
+        description=(
+            "Tells people of failing runs, old data and champions: Slack, e-mail, a webhook, "
+            "whichever the settings name; else the log."
+        ),
+    )
+    def alert_sensor(
+        context: dg.SensorEvaluationContext, io_manager: dg.ResourceParam[PostgresIOManager]
+    ) -> dg.SensorResult:
+        configured, moment = settings.load(), now().astimezone(UTC)
+        kept = json.loads(context.cursor) if context.cursor else {}
+        known = {key: Incident.from_json(one) for key, one in kept.get("open", {}).items()}
+        failing = {name: Incident.from_json(one) for name, one in kept.get("failing", {}).items()}
+        since = datetime.fromisoformat(kept["at"]) if "at" in kept else moment
+        failing |= _failed(context.instance, configured, since, failing)
+        failing = _still(context.instance, failing)
+        warehouse = io_manager.warehouse()
+        systems = [system.system_id for system in configured.systems]
+        old = _old(data_times.ages(warehouse, systems), moment, configured)
+        found = [*failing.values(), *_first_causes(old, failing, known)]
+        known, messages = changes(known, found, moment)
+        decided, notices = _decisions(
+            warehouse.frame(_DECISIONS, {}).to_dict("records"), kept.get("decided"), configured
+        )
+        messages += notices
+        targets, outbox = channels(configured), Outbox(kept.get("outbox"))
+        for trouble in outbox.send(targets, messages):
+            context.log.warning(trouble)
+        for message in messages:
+            context.log.info(f"{message.kind}: {message.title}. {message.text} {message.link}")
+        kept = {
+            "at": moment.isoformat(),
+            "open": {key: incident.to_json() for key, incident in known.items()},
+            "failing": {name: incident.to_json() for name, incident in failing.items()},
+            "decided": decided,
+            "outbox": outbox.to_json(),
+        }
+        told = f"{len(known)} incidents are open, {len(messages)} messages are new."
+        return dg.SensorResult(skip_reason=told, cursor=json.dumps(kept))
+
+    return alert_sensor
+
+
+alert_sensor = alert_sensor_at()
+
+
+def _failed(
+    instance: dg.DagsterInstance,
+    configured: Settings,
+    since: datetime,
+    known: Mapping[str, Incident],
+) -> dict[str, Incident]:
+    """By asset, the run that failed last; since when, as it was known."""
+    records = instance.get_run_records(
+        dg.RunsFilter(
+            statuses=[DagsterRunStatus.FAILURE], updated_after=since - timedelta(minutes=5)
+        ),
+        ascending=True,
+    )
+    found: dict[str, Incident] = {}
+    for record in records:
+        run = record.dagster_run
+        name = run.tags.get(ASSET_TAG)
+        if name not in _BY_ASSET or record.end_time is None:
+            continue
+        at = datetime.fromtimestamp(record.end_time, UTC)
+        partition = run.tags.get("dagster/partition")
+        reason, permanent = _reason(instance, run.run_id)
+        found[name] = Incident(
+            key=f"{name} failing",
+            asset=name,
+            partition=partition,
+            since=known[name].since
+            if name in known
+            else found[name].since
+            if name in found
+            else at,
+            what=f"The run of {name} for {partition or 'no partition'} failed: {reason}",
+            todo=(
+                "It is not tried again as it is: do what the message says."
+                if permanent
+                else "The freshness sensor tries again where that can help."
+            ),
+            link=f"{configured.page_url}/runs/{run.run_id}",
+        )
+    return found
+
+
+def _reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str, bool]:
+    """Why a run failed, in a line, and whether for good."""
+    entries = instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE)
+    for entry in entries:
+        event = entry.dagster_event
+        failure = None if event is None else event.step_failure_data
+        if failure is None:
+            continue
+        if failure.user_failure_data and failure.user_failure_data.description:
+            return failure.user_failure_data.description.splitlines()[0][:300], True
+        if failure.error:
+            cause = failure.error.cause or failure.error
+            return cause.message.strip().splitlines()[-1][:300], False
+    return "its process ended before it did", False
+
+
+def _still(instance: dg.DagsterInstance, failing: Mapping[str, Incident]) -> dict[str, Incident]:
+    """Those whose partition, or a later one, has not been made since."""
+    return {name: one for name, one in failing.items() if not _is_over(instance, one)}
+
+
+def _is_over(instance: dg.DagsterInstance, incident: Incident) -> bool:
+    event = instance.get_latest_materialization_event(dg.AssetKey(incident.asset))
+    made = event and event.dagster_event and event.dagster_event.partition
+    if event is None or made is None or incident.partition is None:
+        return False
+    if made == incident.partition:
+        run = instance.get_run_record_by_id(incident.link.rpartition("/")[2])
+        return run is not None and event.timestamp > (run.end_time or 0)
+    # Keys of a cadence are written so that the later is the greater.
+    return bool(made > incident.partition)
+
+
+def _old(ages: list[Age], now: datetime, configured: Settings) -> list[tuple[Age, Incident]]:
+    """What is too old, by asset and system."""
+    return [
+        (
+            age,
+            Incident(
+                key=f"{age.asset} {age.system_id} stale",
+                asset=age.asset,
+                partition=None,
+                since=age.stale_at,
+                what=(
+                    f"The newest data of {age.system_id} in {age.asset} is of "
+                    f"{age.newest:%Y-%m-%d %H:%M} UTC."
+                ),
+                todo="Look at its newest runs and checks; 'bike-demand status' tells what answers.",
+                link=f"{configured.page_url}/assets/{age.asset}",
+            ),
+        )
+        for age in ages
+        if age.newest is not None and age.stale_at is not None and age.is_stale(now)
+    ]
+
+
+def _first_causes(
+    old: list[tuple[Age, Incident]], failing: Mapping[str, Incident], known: Mapping[str, Incident]
+) -> Iterator[Incident]:
+    """Of what is old, that which is not so because of something that is told of already."""
+    stale = {(age.asset, age.system_id) for age, _ in old}
+    for age, incident in old:
+        above = [_BY_ASSET[need.asset].name for need in _BY_ASSET[age.asset].needs]
+        told = age.asset in failing or any(
+            name in failing or (name, age.system_id) in stale for name in _all_above(above)
+        )
+        if incident.key in known:
+            yield known[incident.key]
+        elif not told:
+            yield incident
+
+
+def _all_above(names: list[str]) -> set[str]:
+    found = set(names)
+    for name in names:
+        found |= _all_above([_BY_ASSET[need.asset].name for need in _cadence(name).needs])
+    return found
+
+
+def _cadence(name: str) -> Cadence:
+    return _BY_ASSET[name]
+
+
+def _decisions(
+    rows: list[dict[Any, Any]], known: dict[str, str] | None, configured: Settings
+) -> tuple[dict[str, str], list[Message]]:
+    """The newest decision of each system, and what is to be told; nothing at the first look."""
+    decided = {row["system_id"]: row["trained_for"].isoformat() for row in rows}
+    messages = []
+    for row in rows:
+        system, day = row["system_id"], f"{row['trained_for']:%Y-%m-%d}"
+        if known is None or known.get(system, "") >= decided[system]:
+            continue
+        what = "promoted" if row["applied"] else "refused"
+        messages.append(
+            Message(
+                id=f"champion_model {system} {day}",
+                kind="notice",
+                asset="champion_model",
+                partition=day,
+                since=decided[system],
+                title=f"{system}: the model of {day} was {what} ({row['reason']})",
+                text=row["detail"],
+                link=f"{configured.page_url}/assets/champion_model?partition={day}",
+            )
+        )
+    return {**(known or {}), **decided}, messages

@@ -1,0 +1,191 @@
+"""Which partitions that should exist do not, and which of them to make now. Pure functions.
+
+A policy of Dagster looks at when an asset was last made; here it is partitions: a backfill of last
+month makes nothing fresh, and a window that cannot be made is not asked for.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from bike_demand.cadence import Cadence
+from bike_demand.storage.windows import Window
+
+TRIES: Final = 3
+"""How often a partition is asked for before it is given up."""
+
+AT_ONCE: Final = 8
+"""How many runs are asked for at a time."""
+
+OVER: Final = "it is over: a live source tells of the present only"
+
+Made = Callable[[str, Collection[str]], Collection[str]]
+"""Of an asset's partition keys those that are materialised."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A partition that should exist and does not.
+
+    Attributes:
+        cadence: Of its assets.
+        key: The partition's.
+        window: It.
+        assets: Those that lack it.
+        why_left: Why it cannot be made; None if it can.
+    """
+
+    cadence: Cadence
+    key: str
+    window: Window
+    assets: tuple[str, ...]
+    why_left: str | None
+
+    @property
+    def name(self) -> str:
+        """Asset and partition."""
+        return f"{self.cadence.name} {self.key}"
+
+
+@dataclass
+class Plan:
+    """What is to be done at a tick.
+
+    Attributes:
+        expected: How many partitions should exist.
+        ask: To be made now, each by a run of its own.
+        left: What is missing and is not asked for, with the reason.
+        given_up: Those that were asked for `TRIES` times and are still missing.
+        tries: How often each missing one has been asked for, this tick included.
+    """
+
+    expected: int = 0
+    ask: list[Missing] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    given_up: list[Missing] = field(default_factory=list)
+    tries: dict[str, int] = field(default_factory=dict)
+
+    def told(self) -> str:
+        """In one line what was seen, done and left."""
+        missing = len(self.ask) + len(self.left)
+        if not missing:
+            return f"All {self.expected} partitions that should exist do."
+        parts = [f"{missing} of {self.expected} partitions are missing"]
+        parts.append("asked for " + (_some([item.name for item in self.ask]) or "none"))
+        for reason in dict.fromkeys(self.left.values()):
+            names = [name for name, why in self.left.items() if why == reason]
+            parts.append(f"left {_some(names)} ({reason})")
+        return "; ".join(parts) + "."
+
+
+def missing(cadences: Sequence[Cadence], now: datetime, made: Made) -> tuple[int, list[Missing]]:
+    """How many partitions should exist, and which do not; by cadence, the newest first.
+
+    A gap is told of where it is: of a live source's windows count those since the first that is
+    there; of others those that anything is there to be made from.
+
+    Args:
+        cadences: In the order in which they are made.
+        now: UTC.
+        made: What exists.
+    """
+    expected, found = 0, []
+    by_asset = {asset: cadence for cadence in cadences for asset in cadence.assets}
+    for cadence in cadences:
+        windows = {cadence.key(window.start): window for window in cadence.windows(now)}
+        known = {asset: set(made(asset, windows)) for asset in cadence.assets}
+        lacking = {
+            key: tuple(asset for asset in cadence.assets if key not in known[asset])
+            for key in windows
+        }
+        short = {key: windows[key] for key, assets in lacking.items() if assets}
+        if cadence.live:
+            begun = min((windows[key].start for key in windows if key not in short), default=now)
+            why = {
+                key: OVER if window.end <= now else None
+                for key, window in short.items()
+                if window.start >= begun or window.end > now
+            }
+        else:
+            why = _by_needs(cadence, short, by_asset, made)
+        expected += len(windows) - len(short) + len(why)
+        found += [
+            Missing(
+                cadence,
+                key,
+                windows[key],
+                cadence.assets if cadence.whole else lacking[key],
+                why[key],
+            )
+            for key in windows
+            if key in why
+        ]
+    return expected, found
+
+
+def plan(
+    cadences: Sequence[Cadence],
+    now: datetime,
+    made: Made,
+    going_on: Collection[tuple[str, str]],
+    tried: Mapping[str, int],
+) -> Plan:
+    """Decide what to ask for: what is overdue and can be made, the newest first.
+
+    Args:
+        cadences: In the order in which they are made.
+        now: UTC.
+        made: What exists.
+        going_on: Assets and partitions that a run is queued for, or at.
+        tried: How often each missing one has been asked for, as in `Plan.tries`.
+    """
+    expected, found = missing(cadences, now, made)
+    done = Plan(expected, tries={item.name: tried.get(item.name, 0) for item in found})
+    for item in sorted(found, key=lambda item: item.window.end, reverse=True):
+        if any((asset, item.key) in going_on for asset in item.cadence.assets):
+            done.left[item.name] = "a run is at it"
+        elif item.why_left:
+            done.left[item.name] = item.why_left
+        elif done.tries[item.name] >= TRIES:
+            done.left[item.name] = f"given up after {TRIES} tries"
+            done.given_up.append(item)
+        elif len(done.ask) >= AT_ONCE:
+            done.left[item.name] = "next time"
+        else:
+            done.ask.append(item)
+            done.tries[item.name] += 1
+    done.tries = {name: number for name, number in done.tries.items() if number}
+    return done
+
+
+def _by_needs(
+    cadence: Cadence,
+    windows: Mapping[str, Window],
+    by_asset: Mapping[str, Cadence],
+    made: Made,
+) -> dict[str, str | None]:
+    """Why partitions cannot be made, None if they can; without those that have nothing at all."""
+    why: dict[str, str | None] = dict.fromkeys(windows)
+    for need in cadence.needs:
+        other = by_asset[need.asset]
+        asked = {
+            key: [
+                other.key(window.start + need.since + number * other.period)
+                for number in range((need.until - need.since) // other.period)
+            ]
+            for key, window in windows.items()
+        }
+        there = set(made(need.asset, {key for keys in asked.values() for key in keys}))
+        for key, keys in asked.items():
+            number = len(there & set(keys))
+            if not number:
+                why.pop(key, None)
+            elif number < need.least and key in why:
+                why[key] = f"{need.asset} is there {number} times of {need.least} needed"
+    return why
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    told = ", ".join(names[:most])
+    return told + (f" and {len(names) - most} more" if len(names) > most else "")

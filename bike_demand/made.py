@@ -1,0 +1,88 @@
+"""Which partitions Dagster has materialised, and which it is at. Asked for a few at a time.
+
+An asset of 15-minute partitions has 35,000 in a year: nothing here lists them all.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterRun, DagsterRunStatus
+
+from bike_demand.cadence import ASSET_TAG, CADENCES
+
+GOING_ON: Final = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+_PARTITION: Final = "dagster/partition"
+_FIRST: Final = "dagster/asset_partition_range_start"
+_LAST: Final = "dagster/asset_partition_range_end"
+
+
+class Made:
+    """What an instance has; what was asked for once is remembered."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._known: dict[tuple[str, str], dict[str, int]] = {}
+        self._asked: dict[tuple[str, str], set[str]] = {}
+
+    def __call__(self, asset: str, keys: Collection[str]) -> set[str]:
+        """Those of an asset's partition keys that are materialised."""
+        return set(self._newest(asset, keys, DagsterEventType.ASSET_MATERIALIZATION))
+
+    def tried(self, asset: str, keys: Collection[str]) -> set[str]:
+        """Those that a run was to materialise."""
+        return set(self._newest(asset, keys, DagsterEventType.ASSET_MATERIALIZATION_PLANNED))
+
+    def _newest(self, asset: str, keys: Collection[str], kind: DagsterEventType) -> dict[str, int]:
+        known = self._known.setdefault((asset, kind.value), {})
+        asked = self._asked.setdefault((asset, kind.value), set())
+        if new := set(keys) - asked:
+            found = self._instance.event_log_storage.get_latest_storage_id_by_partition(
+                dg.AssetKey(asset), kind, partitions=new
+            )
+            known.update(found)
+            asked |= new
+        return {key: known[key] for key in keys if key in known}
+
+
+def going_on(instance: dg.DagsterInstance) -> set[tuple[str, str]]:
+    """Assets and partitions that a run is queued for, or at.
+
+    Of a run over a range of partitions, those of the cadences' that are looked after.
+    """
+    runs = instance.get_runs(dg.RunsFilter(statuses=GOING_ON))
+    return {pair for run in runs for pair in _of(run)}
+
+
+def _of(run: DagsterRun) -> Iterator[tuple[str, str]]:
+    for asset in assets_of(run):
+        if key := run.tags.get(_PARTITION):
+            yield asset, key
+        elif first := run.tags.get(_FIRST):
+            for key in _between(asset, first, run.tags.get(_LAST, first)):
+                yield asset, key
+
+
+def assets_of(run: DagsterRun) -> list[str]:
+    """The assets that a run materialises, as far as can be told without its job."""
+    if run.asset_selection:
+        return sorted(key.to_user_string() for key in run.asset_selection)
+    named = run.tags.get(ASSET_TAG)
+    return [asset for cadence in CADENCES if cadence.name == named for asset in cadence.assets]
+
+
+def _between(asset: str, first: str, last: str) -> Iterator[str]:
+    for cadence in CADENCES:
+        if asset in cadence.assets:
+            definition = cadence.partitions
+            start = definition.time_window_for_partition_key(first).start
+            end = definition.time_window_for_partition_key(last).end
+            while start < end:
+                yield cadence.key(start)
+                start += cadence.period

@@ -1,0 +1,138 @@
+"""`bike-demand status`: what the pipeline depends on, how fresh each asset is, what is missing."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bike_demand import data_times, freshness, services, settings
+from bike_demand.cadence import CADENCES
+from bike_demand.data_times import Age
+from bike_demand.freshness import Missing
+from bike_demand.instance import open_instance
+from bike_demand.made import Made
+from bike_demand.storage.tables import METADATA
+from bike_demand.storage.warehouse import Warehouse, open_warehouse
+
+NAMED: Final = 10
+"""Missing partitions that are named."""
+
+_SIZES: Final = """
+SELECT relname AS name, pg_total_relation_size(oid) AS bytes, greatest(reltuples, 0)::bigint AS rows
+FROM pg_class WHERE relname = ANY(%(names)s) AND relkind = 'r' ORDER BY bytes DESC
+"""
+
+
+def show(*, as_json: bool) -> None:
+    """Print it.
+
+    Raises:
+        click.exceptions.Exit: With 1 if anything does not answer, is stale or is missing.
+    """
+    configured, now = settings.load(), datetime.now(UTC)
+    database = services.postgres(configured)
+    asked = [database, services.registry(configured), *services.sources(configured)]
+    ages: list[Age] = []
+    missing: list[Missing] = []
+    failed: set[str] = set()
+    sizes: list[dict[Any, Any]] = []
+    expected = 0
+    if database.answers:
+        warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+        systems = [system.system_id for system in configured.systems]
+        ages, sizes = data_times.ages(warehouse, systems), _sizes(warehouse)
+        with open_instance() as instance:
+            asked += services.daemons(instance)
+            made = Made(instance)
+            expected, missing = freshness.missing(CADENCES, now, made)
+            failed = {item.name for item in missing if made.tried(item.cadence.name, {item.key})}
+    good = all(one.answers for one in asked) and not missing
+    good = good and not any(age.is_stale(now) for age in ages)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "at": now.isoformat(),
+                    "good": good,
+                    "services": [{**asdict(one), "answers": one.answers} for one in asked],
+                    "assets": [_age(age, now) for age in ages],
+                    "partitions": {
+                        "expected": expected,
+                        "missing": len(missing),
+                        "failed": len(failed),
+                        "newest_missing": [
+                            {
+                                "asset": item.cadence.name,
+                                "partition": item.key,
+                                "failed": item.name in failed,
+                                "why": item.why_left,
+                            }
+                            for item in missing[:NAMED]
+                        ],
+                    },
+                    "tables": sizes,
+                },
+                indent=2,
+            )
+        )
+    else:
+        _print(asked, ages, missing, failed, expected, sizes, now)
+    raise click.exceptions.Exit(0 if good else 1)
+
+
+def _sizes(warehouse: Warehouse) -> list[dict[Any, Any]]:
+    return warehouse.frame(_SIZES, {"names": [*METADATA.tables]}).to_dict("records")
+
+
+def _age(age: Age, now: datetime) -> dict[str, Any]:
+    return {
+        "asset": age.asset,
+        "system_id": age.system_id,
+        "newest": age.newest and age.newest.isoformat(),
+        "stale_at": age.stale_at and age.stale_at.isoformat(),
+        "stale": age.is_stale(now),
+    }
+
+
+def _print(
+    asked: list[services.Service],
+    ages: list[Age],
+    missing: list[Missing],
+    failed: set[str],
+    expected: int,
+    sizes: list[dict[Any, Any]],
+    now: datetime,
+) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table("service", "", "", box=None)
+    for one in asked:
+        took = "DOWN" if one.seconds is None else f"{one.seconds * 1000:.0f} ms"
+        table.add_row(one.name, took, one.detail)
+    console.print(table)
+    table = Table("asset", "system", "newest data", "", box=None)
+    for age in ages:
+        newest = f"{age.newest.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if age.newest else "none"
+        table.add_row(age.asset, age.system_id, newest, _told(age, now))
+    console.print(table)
+    console.print(
+        f"{len(missing)} of {expected} partitions of the last 48 h are missing, "
+        f"{len(failed)} of them failed."
+    )
+    for item in missing[:NAMED]:
+        why = item.why_left or ("failed" if item.name in failed else "not made yet")
+        console.print(f"  {item.name}: {why}")
+    table = Table("table", "rows, about", "MB", box=None)
+    for size in sizes:
+        table.add_row(size["name"], f"{size['rows']:,}", f"{size['bytes'] / 1e6:,.1f}")
+    console.print(table)
+
+
+def _told(age: Age, now: datetime) -> str:
+    if age.stale_at is None:
+        return "-"
+    minutes = round((age.stale_at - now).total_seconds() / 60)
+    return f"STALE for {-minutes} min" if minutes < 0 else f"fresh for {minutes} min more"

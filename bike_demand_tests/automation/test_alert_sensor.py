@@ -1,0 +1,221 @@
+"""The alert sensor, on a real instance and real tables: what is told, when, and what is not."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster import DagsterRunStatus
+
+from bike_demand.alerts import ChannelError
+from bike_demand.cadence import FEATURES, STATUS
+from bike_demand.defs.monitoring import alert_sensor as module
+from bike_demand.defs.monitoring.alert_sensor import alert_sensor_at
+from bike_demand.failures import PermanentFailure
+from bike_demand.resources import PostgresIOManager
+from bike_demand.storage.frames import empty_frame
+from bike_demand.storage.replace import Rows, replace
+from bike_demand.storage.tables import STATION_DEMAND, STATION_STATUS
+from bike_demand.storage.windows import Window
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class Channel:
+    name = "kept"
+
+    def __init__(self):
+        self.messages, self.down = [], False
+
+    def send(self, message):
+        if self.down:
+            raise ChannelError("it is down")
+        self.messages.append(message)
+
+
+class Watch:
+    """The sensor's ticks, one after the other."""
+
+    def __init__(self, url, channel, folder):
+        self.instance = dg.DagsterInstance.ephemeral(tempdir=str(folder))
+        self.channel = channel
+        self.now, self._cursor = datetime.now(UTC), None
+        self._sensor = alert_sensor_at(lambda: self.now)
+        self._io_manager = PostgresIOManager(url=url)
+
+    def tick(self):
+        """What is told at a tick: kinds and keys."""
+        before = len(self.channel.messages)
+        context = dg.build_sensor_context(
+            self.instance, cursor=self._cursor, resources={"io_manager": self._io_manager}
+        )
+        self._cursor = self._sensor.evaluate_tick(context).cursor
+        return [(one.kind, one.title.partition(":")[0]) for one in self.channel.messages[before:]]
+
+    def run(self, cadence, key, error=None, tags=None):
+        """A run of the cadence's first asset that ends well, or does not."""
+
+        @dg.asset(name=cadence.name, partitions_def=cadence.partitions)
+        def stand_in():
+            if error:
+                raise error
+
+        dg.materialize(
+            [stand_in],
+            partition_key=key,
+            instance=self.instance,
+            tags=cadence.tags if tags is None else tags,
+            raise_on_error=False,
+            run_config=QUIET,
+        )
+
+
+@pytest.fixture
+def watch(postgres_url, monkeypatch, tmp_path):
+    monkeypatch.setenv("BIKE_DEMAND_HOME", str(tmp_path))
+    (tmp_path / "settings.toml").write_text(
+        '[[systems]]\nsystem_id = "a"\n[[systems]]\nsystem_id = "b"\n'
+    )
+    channel = Channel()
+    monkeypatch.setattr(module, "channels", lambda _: [channel])
+    return Watch(postgres_url, channel, tmp_path)
+
+
+def test_a_run_that_fails_is_told_once_and_once_when_it_is_made(watch):
+    watch.tick()
+    for key in ("2026-03-06-11:00", "2026-03-06-12:00"):
+        watch.run(FEATURES, key, PermanentFailure("Two snapshots are missing: wait.\nMore."))
+    assert watch.tick() == [("opened", "station_features failing")]
+    [message] = watch.channel.messages
+    for words in ("2026-03-06-12:00", "Two snapshots are missing", "not tried again", "UTC"):
+        assert words in message.text
+    assert "More." not in message.text
+    assert "/runs/" in message.link
+    assert watch.tick() == []
+    watch.run(FEATURES, "2026-03-06-11:00")  # an older one
+    assert watch.tick() == []
+    watch.run(FEATURES, "2026-03-06-12:00")
+    assert watch.tick() == [("recovered", "station_features failing")]
+    assert watch.tick() == []
+
+
+def test_a_failure_that_a_later_partition_left_behind_is_over(watch):
+    watch.tick()
+    watch.run(STATUS, "2026-03-06-12:00", OSError("cut off"))
+    assert watch.tick() == [("opened", "station_status failing")]
+    assert "cut off" in watch.channel.messages[-1].text
+    watch.run(STATUS, "2026-03-06-12:15")
+    assert watch.tick() == [("recovered", "station_status failing")]
+
+
+def test_a_run_that_was_launched_by_hand_is_not_told(watch):
+    watch.tick()
+    watch.run(FEATURES, "2026-03-06-11:00", OSError("cut off"), tags={})
+    assert watch.tick() == []
+
+
+def test_a_run_whose_process_was_killed_is_told(watch):
+    watch.tick()
+    run = watch.instance.create_run_for_job(
+        _job(), tags={**STATUS.tags, "dagster/partition": "2026-03-06-12:00"}
+    )
+    watch.instance.report_run_failed(run, "gone")
+    assert watch.instance.get_run_by_id(run.run_id).status == DagsterRunStatus.FAILURE
+    assert watch.tick() == [("opened", "station_status failing")]
+    assert "its process ended" in watch.channel.messages[-1].text
+
+
+def _job():
+    @dg.job
+    def nothing():
+        pass
+
+    return nothing
+
+
+def stored(warehouse, table, at, *systems):
+    """One row of each system, of some moment."""
+    start = pd.Timestamp(at).floor("15min")
+    times = {"observed_at": start, "hour": start.floor("h"), "fetched_at": pd.Timestamp(at)}
+    rows = pd.DataFrame(
+        {
+            "system_id": [*systems],
+            "station_id": "s1",
+            "last_reported": pd.Timestamp(at),
+            "feature_version": "2",
+            "intervals": 4,
+            "departures": 0,
+            "arrivals": 0,
+            "coverage": 1.0,
+            "num_bikes_available": 3,
+            **times,
+        }
+    )
+    rows = rows.reindex(columns=[*table.columns]).astype(empty_frame(table).dtypes)
+    first = times[table.time].to_pydatetime()
+    replace(
+        warehouse, table, [Window(first, first + MINUTE)], Rows(rows, {"system_id": [*systems]})
+    )
+
+
+def test_one_system_that_falls_silent_is_told_and_the_other_is_not(watch, warehouse):
+    stored(warehouse, STATION_STATUS, watch.now, "a", "b")
+    assert watch.tick() == []
+    watch.now += 45 * MINUTE
+    stored(warehouse, STATION_STATUS, watch.now, "b")
+    assert watch.tick() == []
+    watch.now += 20 * MINUTE
+    assert watch.tick() == [("opened", "station_status a stale")]
+    assert watch.tick() == []
+    stored(warehouse, STATION_STATUS, watch.now, "a")
+    assert watch.tick() == [("recovered", "station_status a stale")]
+
+
+def test_what_is_old_for_want_of_something_that_is_told_of_is_not_told(watch, warehouse):
+    stored(warehouse, STATION_STATUS, watch.now, "a")
+    stored(warehouse, STATION_DEMAND, watch.now - 2 * HOUR, "a")
+    watch.now += 62 * MINUTE
+    assert watch.tick() == [("opened", "station_status a stale")]
+    watch.now += HOUR
+    assert watch.tick() == []
+
+
+def test_what_never_was_there_is_not_stale(watch):
+    watch.tick()
+    watch.now += 5 * HOUR
+    assert watch.tick() == []
+
+
+def decided(warehouse, day, applied):
+    with warehouse.connection() as connection:
+        connection.execute(
+            "INSERT INTO champion_decision (system_id, trained_for, decision, reason, detail, "
+            "applied, challenger, algorithm, figures) VALUES ('a', %s, 'promoted', 'better', "
+            "'It is better.', %s, '3', 'xgboost', '{}')",
+            (day, applied),
+        )
+
+
+def test_a_promotion_is_told_once_and_those_before_the_first_look_are_not(watch, warehouse):
+    midnight = watch.now.replace(hour=0, minute=0, second=0, microsecond=0)
+    decided(warehouse, midnight - 24 * HOUR, applied=True)
+    assert watch.tick() == []
+    decided(warehouse, midnight, applied=False)
+    assert watch.tick() == [("notice", "a")]
+    title = watch.channel.messages[-1].title
+    assert f"{midnight:%Y-%m-%d} was refused (better)" in title
+    assert watch.tick() == []
+
+
+def test_a_channel_that_is_down_fails_no_tick_and_loses_nothing(watch):
+    watch.tick()
+    watch.channel.down = True
+    watch.run(STATUS, "2026-03-06-12:00", OSError("cut off"))
+    assert watch.tick() == []
+    watch.run(STATUS, "2026-03-06-12:15")
+    assert watch.tick() == []
+    assert len(json.loads(watch._cursor)["outbox"]["kept"]) == 2
+    watch.channel.down = False
+    assert [kind for kind, _ in watch.tick()] == ["opened", "recovered"]
