@@ -11,6 +11,7 @@ import dagster as dg
 
 from bike_demand.cadence import Cadence
 from bike_demand.settings import Settings
+from bike_demand.storage.windows import Window
 
 # For the database: the clients of the outside world have their own retries, and what fails after
 # those is permanent.
@@ -64,7 +65,10 @@ def present_partition(
 
 
 def closed_partition(
-    job: str, cadence: Cadence, settings: Settings, trouble: Callable[[], str | None]
+    job: str,
+    cadence: Cadence,
+    settings: Settings,
+    trouble: Callable[[dg.ScheduleEvaluationContext, Window], str | None],
 ) -> dg.ScheduleDefinition:
     """A schedule that asks for the last partition that has closed, at `training_cron`.
 
@@ -72,7 +76,7 @@ def closed_partition(
         job: Name of the job to run for it.
         cadence: Its partitions.
         settings: Say when, and whether it runs before somebody switches it on.
-        trouble: What stands against running it now; asked at each tick.
+        trouble: What stands against running it for a window now, or None; asked at each tick.
     """
 
     @dg.schedule(
@@ -85,10 +89,11 @@ def closed_partition(
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         moment = context.scheduled_execution_time.astimezone(UTC)
-        key = cadence.key(cadence.newest(moment))
+        start = cadence.newest(moment)
+        key = cadence.key(start)
         if not cadence.partitions.has_partition_key(key):
             return dg.SkipReason(f"{key} is outside first_partition and last_partition.")
-        if against := trouble():
+        if against := trouble(context, Window(start, start + cadence.period)):
             return dg.SkipReason(f"Not run for {key}: {against}")
         return dg.RunRequest(
             run_key=f"{key} at {moment:%Y-%m-%dT%H:%M}", partition_key=key, tags=cadence.tags

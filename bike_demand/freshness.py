@@ -159,6 +159,23 @@ def plan(
     return done
 
 
+def lacking(
+    cadence: Cadence, window: Window, cadences: Sequence[Cadence], made: Made
+) -> str | None:
+    """Why a window cannot be made for want of others; None if it can.
+
+    Args:
+        cadence: Of its assets.
+        window: One of its partitions.
+        cadences: All.
+        made: What exists.
+    """
+    by_asset = {asset: other for other in cadences for asset in other.assets}
+    key = cadence.key(window.start)
+    nothing = f"nothing of {' or '.join(need.asset for need in cadence.needs)} is there"
+    return _by_needs(cadence, {key: window}, by_asset, made).get(key, nothing)
+
+
 def _by_needs(
     cadence: Cadence,
     windows: Mapping[str, Window],

@@ -76,7 +76,7 @@ def test_schedules_of_the_project_are_stopped_until_somebody_starts_them():
 def test_training_asks_for_the_day_that_closed_unless_something_it_needs_is_down(configured):
     trouble = []
     schedule = closed_partition(
-        "training_job", MODELS, configured, lambda: ", ".join(trouble) or None
+        "training_job", MODELS, configured, lambda *_: ", ".join(trouble) or None
     )
 
     def tick(moment):
@@ -95,7 +95,7 @@ def test_training_asks_for_the_day_that_closed_unless_something_it_needs_is_down
 
 def test_training_can_be_moved(monkeypatch, tmp_path):
     monkeypatch.setenv("BIKE_DEMAND_TRAINING_CRON", "30 4 * * *")
-    schedule = closed_partition("training_job", MODELS, settings.load(tmp_path), lambda: None)
+    schedule = closed_partition("training_job", MODELS, settings.load(tmp_path), lambda *_: None)
     assert schedule.cron_schedule == "30 4 * * *"
     monkeypatch.setenv("BIKE_DEMAND_TRAINING_CRON", "daily")
     with pytest.raises(settings.InvalidSettingsError, match="five fields"):

@@ -71,7 +71,7 @@ class Days:
         self.schedules = [
             present_partition("stations_job", cadences.STATUS, self.configured, lambda: self.now),
             present_partition("weather_job", cadences.WEATHER, self.configured, lambda: self.now),
-            closed_partition("training_job", cadences.MODELS, self.configured, lambda: None),
+            closed_partition("training_job", cadences.MODELS, self.configured, lambda *_: None),
         ]
         self.sensor = freshness_sensor_at(lambda: self.now)
         self.cursor: str | None = None

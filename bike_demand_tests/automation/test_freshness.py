@@ -6,6 +6,7 @@ import pytest
 
 from bike_demand import freshness
 from bike_demand.cadence import CADENCES, DEMAND, FEATURES, FORECAST, MODELS, STATUS, WEATHER
+from bike_demand.storage.windows import Window
 from bike_demand_tests.test_docs import ROOT
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -153,6 +154,19 @@ def test_no_more_than_some_are_asked_for_at_a_time(store):
     done = plan(store, NOON + timedelta(minutes=12))
     assert len(done.ask) == freshness.AT_ONCE
     assert [*done.left.values()] == ["next time"] * (20 - freshness.AT_ONCE)
+
+
+def test_a_training_that_lacks_history_says_how_much_there_is_and_is_needed():
+    store, window = Store(), Window(NOON - 36 * HOUR, NOON - 12 * HOUR)
+
+    def lack():
+        return freshness.lacking(MODELS, window, CADENCES, store)
+
+    assert lack() == "nothing of station_features is there"
+    store.fill(FEATURES, window.end - 239 * HOUR, window.end)
+    assert lack() == "station_features is there 239 times of 240 needed"
+    store.fill(FEATURES, window.end - 240 * HOUR, window.end)
+    assert lack() is None
 
 
 def test_the_document_shows_the_cadences():

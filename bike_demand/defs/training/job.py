@@ -2,9 +2,11 @@
 
 import dagster as dg
 
-from bike_demand import services, settings
+from bike_demand import freshness, services, settings
 from bike_demand.automation import closed_partition
-from bike_demand.cadence import MODELS
+from bike_demand.cadence import CADENCES, MODELS
+from bike_demand.made import Made
+from bike_demand.storage.windows import Window
 
 training_job = dg.define_asset_job(
     "training_job",
@@ -14,12 +16,14 @@ training_job = dg.define_asset_job(
 )
 
 
-def _down() -> str | None:
-    """Which of the services that training needs does not answer, and why."""
+def _trouble(context: dg.ScheduleEvaluationContext, window: Window) -> str | None:
+    """What there is too little of, or which service that training needs does not answer."""
+    if lack := freshness.lacking(MODELS, window, CADENCES, Made(context.instance)):
+        return lack
     configured = settings.load()
     asked = (services.postgres(configured), services.registry(configured))
     return "; ".join(f"{one.name}: {one.detail}" for one in asked if not one.answers) or None
 
 
 # By 02:00 UTC the day's last features were made hours ago, and riders of the Americas are asleep.
-training_schedule = closed_partition(training_job.name, MODELS, settings.load(), _down)
+training_schedule = closed_partition(training_job.name, MODELS, settings.load(), _trouble)
