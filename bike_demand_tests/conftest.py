@@ -23,7 +23,7 @@ os.environ["BIKE_DEMAND_HOME"] = str(Path(tempfile.gettempdir()) / "bike_demand_
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-LONG = ("test_newcomer", "test_demonstration", "test_skill", "test_champion_model")
+LONG = ("test_newcomer", "test_demonstration", "test_skill", "test_champion_model", "test_days")
 """Modules whose tests take minutes: begun first, so that nobody waits for the last of them."""
 
 
