@@ -89,7 +89,7 @@ def _opened(incident: Incident) -> Message:
         asset=incident.asset,
         partition=incident.partition,
         since=incident.since.isoformat(),
-        title=f"{incident.key}: {incident.what}",
+        title=f"{incident.key}: since {incident.since:%H:%M} UTC",
         text=f"{incident.what} Since {incident.since:%Y-%m-%d %H:%M} UTC. {incident.todo}",
         link=incident.link,
     )

@@ -91,7 +91,7 @@ def test_a_run_that_fails_is_told_once_and_once_when_it_is_made(watch):
     [message] = watch.channel.messages
     for words in ("2026-03-06-12:00", "Two snapshots are missing", "not tried again", "UTC"):
         assert words in message.text
-    assert "More." not in message.text
+    assert "wait. More." in message.text
     assert "/runs/" in message.link
     assert watch.tick() == []
     watch.run(FEATURES, "2026-03-06-11:00")  # an older one

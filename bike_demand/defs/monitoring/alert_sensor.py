@@ -109,7 +109,7 @@ def _failed(
             else found[name].since
             if name in found
             else at,
-            what=f"The run of {name} for {partition or 'no partition'} failed: {reason}",
+            what=f"The run of {name} for {partition or 'no partition'} failed: {reason}.",
             todo=(
                 "It is not tried again as it is: do what the message says."
                 if permanent
@@ -121,7 +121,7 @@ def _failed(
 
 
 def _reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str, bool]:
-    """Why a run failed, in a line, and whether for good."""
+    """Why a run failed, without a full stop, and whether for good."""
     entries = instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE)
     for entry in entries:
         event = entry.dagster_event
@@ -129,11 +129,15 @@ def _reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str, bool]:
         if failure is None:
             continue
         if failure.user_failure_data and failure.user_failure_data.description:
-            return failure.user_failure_data.description.splitlines()[0][:300], True
+            return _in_a_line(failure.user_failure_data.description), True
         if failure.error:
             cause = failure.error.cause or failure.error
-            return cause.message.strip().splitlines()[-1][:300], False
+            return _in_a_line(cause.message), False
     return "its process ended before it did", False
+
+
+def _in_a_line(message: str) -> str:
+    return " ".join(message.split())[:400].rstrip(".")
 
 
 def _still(instance: dg.DagsterInstance, failing: Mapping[str, Incident]) -> dict[str, Incident]:
