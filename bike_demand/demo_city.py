@@ -47,6 +47,17 @@ def folder(home: Path) -> Path:
     return home / SYSTEM_ID
 
 
+def seen_from_elsewhere(configured: settings.Settings, warehouse: Warehouse) -> settings.Settings:
+    """The settings, with the city as their system where it stands in.
+
+    Its address is known to the process alone that serves it.
+    """
+    if stands_in(configured, warehouse) or not folder(configured.home).is_dir():
+        return configured
+    city = settings.System(system_id=SYSTEM_ID)
+    return configured.model_copy(update={"systems": (city,)})
+
+
 def founded(home: Path, now: datetime) -> Plan:
     """The city of this data directory; a new one where there is none, or only an old one.
 

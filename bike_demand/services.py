@@ -66,15 +66,19 @@ def registry(configured: Settings) -> Service:
 
 
 def sources(configured: Settings) -> list[Service]:
-    """Feeds and sources of weather; whatever answers by HTTP is there."""
+    """Feeds, and sources of weather of systems with a feed; whatever answers by HTTP is there."""
     feeds = {
         system.system_id: system.url or next(iter(system.feeds.values()), None)
         for system in configured.systems
     }
-    weather = sorted({system.weather_url or _weather(configured) for system in configured.systems})
+    weather = sorted(
+        system.weather_url or _weather(configured)
+        for system in configured.systems
+        if feeds[system.system_id]
+    )
     return [
         *(_asked(f"feed of {name}", _reaching(url)) for name, url in feeds.items() if url),
-        *(_asked("weather", _reaching(url)) for url in weather),
+        *(_asked("weather", _reaching(url)) for url in dict.fromkeys(weather)),
     ]
 
 

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bike_demand import data_times, freshness, services, settings
+from bike_demand import data_times, demo_city, freshness, services, settings
 from bike_demand.cadence import CADENCES
 from bike_demand.data_times import Age
 from bike_demand.freshness import Missing
@@ -35,6 +35,9 @@ def show(*, as_json: bool) -> None:
     """
     configured, now = settings.load(), datetime.now(UTC)
     database = services.postgres(configured)
+    if database.answers:
+        warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+        configured = demo_city.seen_from_elsewhere(configured, warehouse)
     asked = [database, services.registry(configured), *services.sources(configured)]
     ages: list[Age] = []
     missing: list[Missing] = []
@@ -42,7 +45,6 @@ def show(*, as_json: bool) -> None:
     sizes: list[dict[Any, Any]] = []
     expected = 0
     if database.answers:
-        warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
         systems = [system.system_id for system in configured.systems]
         ages, sizes = data_times.ages(warehouse, systems), _sizes(warehouse)
         with open_instance() as instance:

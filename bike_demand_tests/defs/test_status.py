@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bike_demand import services, status
+from bike_demand import demo_city, services, status
 from bike_demand.cadence import STATUS
 from bike_demand.cli import main
 from bike_demand.storage.frames import empty_frame
@@ -132,3 +132,11 @@ def test_old_data_is_stale_and_what_is_missing_is_named(ask, warehouse):
     assert re.search(r"station_status +a .*STALE for 1[12]\d min", result.output)
     assert re.search(r"1\d of \d+ partitions of the last 48 h are missing", result.output)
     assert "it is over" in result.output
+
+
+def test_beside_a_dev_without_settings_the_simulated_city_is_asked_about(ask, tmp_path):
+    (tmp_path / "settings.toml").unlink()
+    demo_city.folder(tmp_path).mkdir()
+    found = json.loads(ask("--json").output)
+    assert {one["system_id"] for one in found["assets"]} == {demo_city.SYSTEM_ID}
+    assert [one["name"] for one in found["services"]] == ["postgres", "registry"]
