@@ -59,90 +59,90 @@ def test_an_ordinary_day_makes_each_partition_once(drive):
 
 
 def test_a_missed_snapshot_stays_a_gap_and_costs_nothing_else(drive):
-    days = drive(World(between(6.2, 6.5, "station_status")), START)
-    days.pass_time(START + 9 * HOUR + 40 * MINUTE)
-    assert days.missing(cadences.STATUS, 9 * HOUR) == ["2026-03-06-06:15"]
+    days = drive(World(between(1.2, 1.5, "station_status")), START)
+    days.pass_time(START + 3 * HOUR + 40 * MINUTE)
+    assert days.missing(cadences.STATUS, 3 * HOUR) == ["2026-03-06-01:15"]
     for cadence in MADE_LATER:
-        assert days.missing(cadence, 9 * HOUR) == []
+        assert days.missing(cadence, 3 * HOUR) == []
     no_more_than_allowed(days)
-    assert 1 < days.asked["station_status", "2026-03-06-06:15"] <= 1 + TRIES
+    assert 1 < days.asked["station_status", "2026-03-06-01:15"] <= 1 + TRIES
 
 
 def test_a_forecast_whose_first_snapshot_is_missing_is_not_asked_for(drive):
-    days = drive(World(between(6, 6.25, "station_status")), START)
-    days.pass_time(START + 8 * HOUR + 40 * MINUTE)
-    assert days.missing(cadences.FORECAST, 8 * HOUR) == ["2026-03-06-06:00"]
-    assert ("station_forecast", "2026-03-06-06:00") not in days.asked
+    days = drive(World(between(1, 1.25, "station_status")), START)
+    days.pass_time(START + 2 * HOUR + 40 * MINUTE)
+    assert days.missing(cadences.FORECAST, 2 * HOUR) == ["2026-03-06-01:00"]
+    assert ("station_forecast", "2026-03-06-01:00") not in days.asked
 
 
 def test_six_hours_without_the_feed_leave_a_gap_of_six_hours_and_no_other(drive):
-    days = drive(World(between(6, 12, "station_status")), START)
-    days.pass_time(START + 15 * HOUR + 40 * MINUTE)
-    assert len(days.missing(cadences.STATUS, 15 * HOUR)) == 24
-    hours = [f"2026-03-06-{hour:02}:00" for hour in range(6, 12)]
-    assert days.missing(cadences.FEATURES, 15 * HOUR) == hours
-    assert days.missing(cadences.FORECAST, 15 * HOUR) == hours
+    days = drive(World(between(1, 7, "station_status")), START)
+    days.pass_time(START + 8 * HOUR + 40 * MINUTE)
+    assert len(days.missing(cadences.STATUS, 8 * HOUR)) == 24
+    hours = [f"2026-03-06-{hour:02}:00" for hour in range(1, 7)]
+    assert days.missing(cadences.FEATURES, 8 * HOUR) == hours
+    assert days.missing(cadences.FORECAST, 8 * HOUR) == hours
     no_more_than_allowed(days)
 
 
 def test_twelve_hours_without_the_daemon_are_made_good_as_far_as_can_be(drive):
     days = drive(World(), START)
-    days.pass_time(START + 3 * HOUR + 20 * MINUTE)
-    days.pass_time(START + 15 * HOUR + 20 * MINUTE, daemon=False)
-    days.pass_time(START + 17 * HOUR + 40 * MINUTE)
-    lost = days.missing(cadences.STATUS, 17 * HOUR)
-    assert (lost[0], lost[-1], len(lost)) == ("2026-03-06-03:30", "2026-03-06-15:00", 47)
+    days.pass_time(START + 1 * HOUR + 20 * MINUTE)
+    days.pass_time(START + 13 * HOUR + 20 * MINUTE, daemon=False)
+    days.pass_time(START + 15 * HOUR + 40 * MINUTE)
+    lost = days.missing(cadences.STATUS, 15 * HOUR)
+    assert (lost[0], lost[-1], len(lost)) == ("2026-03-06-01:30", "2026-03-06-13:00", 47)
     # The hour that the daemon ended in has two snapshots: no features, but demand.
-    assert "2026-03-06-03:00" not in days.missing(cadences.DEMAND, 17 * HOUR)
-    assert days.missing(cadences.FORECAST, 17 * HOUR)[-1] == "2026-03-06-15:00"
+    assert "2026-03-06-01:00" not in days.missing(cadences.DEMAND, 15 * HOUR)
+    assert days.missing(cadences.FORECAST, 15 * HOUR)[-1] == "2026-03-06-13:00"
     no_more_than_allowed(days)
 
 
 def test_what_failed_when_its_condition_asked_is_made_by_the_sensor(drive):
-    days = drive(World(between(3, 3.1, "station_features")), START)
-    days.pass_time(START + 5 * HOUR + 40 * MINUTE)
-    assert days.missing(cadences.FEATURES, 5 * HOUR) == []
-    assert days.asked["station_features", "2026-03-06-02:00"] == 2
+    days = drive(World(between(1, 1.1, "station_features")), START)
+    days.pass_time(START + 2 * HOUR + 40 * MINUTE)
+    assert days.missing(cadences.FEATURES, 2 * HOUR) == []
+    assert days.asked["station_features", "2026-03-06-00:00"] == 2
     no_more_than_allowed(days)
 
 
 def test_without_the_weather_everything_else_goes_on(drive):
-    days = drive(World(between(2, 8, "weather")), START)
-    days.pass_time(START + 8 * HOUR + 40 * MINUTE)
-    assert len(days.missing(cadences.WEATHER, 8 * HOUR)) == 12
+    days = drive(World(between(1, 3, "weather")), START)
+    days.pass_time(START + 3 * HOUR + 40 * MINUTE)
+    assert len(days.missing(cadences.WEATHER, 3 * HOUR)) == 4
     for cadence in (cadences.STATUS, *MADE_LATER):
-        assert days.missing(cadence, 8 * HOUR) == []
+        assert days.missing(cadence, 3 * HOUR) == []
     no_more_than_allowed(days)
 
 
 def test_a_training_that_fails_is_tried_three_times_more_and_given_up(drive):
     world = World(between(0, 24, "lightgbm_model"))
     features = {START - number * HOUR for number in range(1, 28 * 24)}
-    days = drive(world, START)
+    days = drive(world, START + HOUR)
     days.were_made("station_features", features)
-    days.pass_time(START + 9 * HOUR + 40 * MINUTE)
+    days.pass_time(START + 5 * HOUR + 40 * MINUTE)
     assert days.asked["lightgbm_model", "2026-03-05"] == 1 + TRIES
     assert any("given up after 3 tries" in line for line in days.lines)
     no_more_than_allowed(days)
 
 
 def test_a_backfill_of_last_month_makes_nothing_look_fresh(drive):
-    days = drive(World(between(2, 24, "station_status")), START)
-    days.pass_time(START + 3 * HOUR)
+    days = drive(World(between(0.5, 24, "station_status")), START)
+    days.pass_time(START + HOUR)
     month = {START - 30 * DAY + number * 15 * MINUTE for number in range(96)}
     days.were_made("station_status", month)
-    days.pass_time(START + 4 * HOUR + 10 * MINUTE)
-    assert "2026-03-06-04:00" in days.missing(cadences.STATUS, 4 * HOUR)
-    assert 1 < days.asked["station_status", "2026-03-06-03:45"] <= 1 + TRIES
+    days.pass_time(START + 2 * HOUR + 10 * MINUTE)
+    assert "2026-03-06-02:00" in days.missing(cadences.STATUS, 2 * HOUR)
+    assert 1 < days.asked["station_status", "2026-03-06-01:45"] <= 1 + TRIES
 
 
 @pytest.mark.parametrize(
-    "day", [datetime(2026, 3, 8, 4, tzinfo=UTC), datetime(2026, 11, 1, 3, tzinfo=UTC)]
+    "day", [datetime(2026, 3, 8, 6, tzinfo=UTC), datetime(2026, 11, 1, 5, tzinfo=UTC)]
 )
 def test_a_night_on_which_clocks_change_is_a_night_like_any_other(day, drive):
     days = drive(World(), day)
-    days.pass_time(day + 5 * HOUR + 40 * MINUTE)
+    days.pass_time(day + 2 * HOUR + 40 * MINUTE)
     for cadence in CADENCES[:5]:
-        assert days.missing(cadence, 5 * HOUR) == [], cadence.name
+        assert days.missing(cadence, 2 * HOUR) == [], cadence.name
     assert set(days.asked.values()) == {1}
     assert days.failed() == 0
