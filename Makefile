@@ -20,7 +20,7 @@ mlflow: setup
 	$(VENV)/bin/bike-demand mlflow
 
 test: check
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
+	$(VENV)/bin/python -m pytest -n auto --maxschedchunk 1 --cov --cov-report=term:skip-covered
 
 check: setup
 	$(VENV)/bin/ruff check
