@@ -29,7 +29,7 @@ from bike_demand.made import Made
 
 # The sensors look each minute; these are those at which something can have changed.
 MINUTES = {0, 2, 5, 10, 15, 20, 30, 35, 40, 45, 50}
-CONDITION_MINUTES = {0, 2, 10, 15}
+CONDITIONS = {cadences.FEATURES: {2}, cadences.DEMAND: {10}, cadences.FORECAST: {0, 15}}
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -128,8 +128,9 @@ class Days:
                 )
                 for request in schedule.evaluate_tick(context).run_requests or ():
                     self._run(request, schedule.job_name)
-        conditions = (cadences.FEATURES, cadences.DEMAND, cadences.FORECAST)
-        for one in conditions if self.now.minute in CONDITION_MINUTES else ():
+        for one, minutes in CONDITIONS.items():
+            if self.now.minute not in minutes:
+                continue
             sensor = condition_sensor(one, self.configured)
             result = dg.evaluate_automation_conditions(
                 self.defs,
