@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
@@ -30,6 +31,18 @@ LONG = ("test_newcomer", "test_demonstration", "test_skill", "test_champion_mode
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     items.sort(key=lambda item: item.path.stem not in LONG)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what came of the days that were driven, as a table."""
+    rows = [
+        days
+        for report in terminalreporter.stats.get("", [])
+        if report.when == "teardown" and (days := dict(report.user_properties).get("days"))
+    ]
+    if rows:
+        terminalreporter.section("days that were driven")
+        terminalreporter.write_line(str(pd.DataFrame(rows).to_markdown(index=False)))
 
 
 @pytest.fixture(scope="session")

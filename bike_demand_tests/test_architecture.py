@@ -33,7 +33,7 @@ FLOORS = [
     {"definitions"},
     {"defs"},
     {"demo_city"},
-    {"automation", "instance", "resources"},
+    {"automation", "instance", "resources", "stale"},
     {"data_times", "freshness", "made"},
     {"cadence"},
     {"partitions"},

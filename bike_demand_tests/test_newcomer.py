@@ -65,8 +65,9 @@ def test_make_demo_brings_in_a_city_and_make_dev_goes_on_with_it(environment, ho
     assert "by champion, version" in done.stdout
 
     with serving(["bike-demand", "dev"], environment) as dagster:
-        # Nothing had to be fetched for a first look, and what the demo did is there to see.
-        assert set(statuses(dagster)) == {"SUCCESS"}
+        # What the demo did is there to see; what has become due since may be at it already.
+        assert "SUCCESS" in statuses(dagster)
+        assert not {"FAILURE", "CANCELED"} & set(statuses(dagster))
         found = dagster(SCHEDULES)["schedulesOrError"]["results"]
         assert {entry["scheduleState"]["status"] for entry in found} == {"RUNNING"}
         assert len(cities(dagster.pid)) == 1
@@ -97,8 +98,8 @@ def test_dagster_dev_materialises_a_partition_and_knows_it_after_a_reboot(enviro
     with serving(["bike-demand", "dev"], environment) as dagster:
         # The simulated city is in the database at the first look, and the run of before.
         runs = [(run["status"], run["jobName"]) for run in all_runs(dagster)]
-        assert sorted(runs)[-2:] == [("SUCCESS", "stations_job"), ("SUCCESS", "weather_job")]
-        assert {status for status, _ in runs} == {"SUCCESS"}
+        assert {("SUCCESS", "stations_job"), ("SUCCESS", "weather_job")} <= set(runs)
+        assert not {"FAILURE", "CANCELED"} & {status for status, _ in runs}
         events = dagster(MATERIALIZATIONS)["assetOrError"]["assetMaterializations"]
         assert [event["partition"] for event in events] == [PARTITION]
         labels = {entry["label"] for entry in events[0]["metadataEntries"]}

@@ -4,7 +4,7 @@ No Dagster here, and no database: what is wrong is found elsewhere.
 """
 
 from bike_demand.alerts.channels import Channel, ChannelError, channels
-from bike_demand.alerts.incidents import Incident, Message, changes
+from bike_demand.alerts.incidents import Incident, Message, changes, lasting
 from bike_demand.alerts.outbox import Outbox
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "Outbox",
     "changes",
     "channels",
+    "lasting",
 ]

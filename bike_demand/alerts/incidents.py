@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 
@@ -45,7 +45,7 @@ class Message:
     Attributes:
         id: Of this message; the same if it is sent again.
         kind: "opened" or "recovered" for an incident, "notice" for what just happened.
-        asset: Concerned.
+        asset: Concerned; None if it is all.
         partition: Concerned, or None.
         since: From when on, ISO 8601, UTC.
         title: In a few words.
@@ -55,7 +55,7 @@ class Message:
 
     id: str
     kind: Literal["opened", "recovered", "notice"]
-    asset: str
+    asset: str | None
     partition: str | None
     since: str
     title: str
@@ -105,12 +105,13 @@ def _recovered(incident: Incident, now: datetime) -> Message:
         title=f"{incident.key}: recovered",
         text=(
             f"Over at {now:%Y-%m-%d %H:%M} UTC, after "
-            f"{_long((now - incident.since).total_seconds())}. It was: {incident.what}"
+            f"{lasting(now - incident.since)}. It was: {incident.what}"
         ),
         link=incident.link,
     )
 
 
-def _long(seconds: float) -> str:
-    minutes = round(seconds / 60)
+def lasting(span: timedelta) -> str:
+    """A time span in words."""
+    minutes = round(span.total_seconds() / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -6,7 +6,7 @@ done, so that a day takes seconds. Runs are Dagster's, on an instance of their o
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,15 +17,20 @@ from dagster._core.test_utils import freeze_time
 
 from bike_demand import cadence as cadences
 from bike_demand import settings
+from bike_demand.alerts import Message
 from bike_demand.automation import closed_partition, condition_sensor, present_partition
-from bike_demand.cadence import ASSET_TAG, CADENCES
+from bike_demand.cadence import ASSET_TAG, CADENCES, Cadence
+from bike_demand.data_times import Age, limit
 from bike_demand.definitions import build_definitions
 from bike_demand.defs.ingestion.stations import stations_job
 from bike_demand.defs.ingestion.weather import weather_job
+from bike_demand.defs.monitoring.alert_sensor import alert_sensor_at
 from bike_demand.defs.monitoring.freshness_sensor import freshness_sensor_at
 from bike_demand.defs.training.job import training_job
 from bike_demand.failures import PermanentFailure
 from bike_demand.made import Made
+from bike_demand.resources import PostgresIOManager
+from bike_demand.storage.windows import Window
 
 # The sensors look each minute; these are those at which something can have changed.
 MINUTES = {0, 2, 5, 10, 15, 20, 30, 35, 40, 45, 50}
@@ -35,35 +40,81 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 @dataclass
 class World:
-    """What can be done when: of an asset and a window, raise what its body would."""
+    """What can be done when, and what has been.
+
+    Attributes:
+        trouble: Of an asset and a window's begin, now: raise what its body would.
+        silent: Of an asset, now: the systems that its source says nothing of.
+        systems: All.
+        made: Begins of windows, by asset and system.
+        succeeded: How many runs made an asset's window.
+    """
 
     trouble: Callable[[str, datetime, datetime], None] = lambda *_: None
-    made: dict[str, set[datetime]] = field(default_factory=dict)
+    silent: Callable[[str, datetime], Collection[str]] = lambda *_: ()
+    systems: tuple[str, ...] = ("a",)
+    made: dict[tuple[str, str], set[datetime]] = field(default_factory=dict)
     succeeded: Counter[tuple[str, datetime]] = field(default_factory=Counter)
 
     def make(self, asset: str, start: datetime, end: datetime, now: datetime) -> None:
-        """Whether a body ends well."""
+        """What a body does: it ends well if there is a system that it can do it for."""
         cadence = next((one for one in CADENCES if asset in one.assets), None)
         if cadence and cadence.live and not start <= now < end:
             raise PermanentFailure(f"{asset} of {start} cannot be asked for at {now}")
         self.trouble(asset, start, now)
-        for need in cadence.needs if cadence else ():
-            there = sum(
-                start + need.since <= one < start + need.until
-                for one in self.made.get(need.asset, ())
-            )
-            if there < need.least:
-                raise PermanentFailure(f"{asset} of {start}: {there} of {need.least}")
-        self.made.setdefault(asset, set()).add(start)
+        silent = self.silent(asset, now)
+        able = [
+            system
+            for system in self.systems
+            if system not in silent and (not cadence or self.has_needs(cadence, start, system))
+        ]
+        if not able:
+            raise PermanentFailure(f"{asset} of {start}: no system")
+        for system in able:
+            self.made.setdefault((asset, system), set()).add(start)
         if cadence:
             self.succeeded[asset, start] += 1
+
+    def has_needs(self, cadence: Cadence, start: datetime, system: str) -> bool:
+        """Whether of a system there is what a window is made from."""
+        return all(
+            sum(
+                start + need.since <= one < start + need.until
+                for one in self.made.get((need.asset, system), ())
+            )
+            >= need.least
+            for need in cadence.needs
+        )
+
+    def ages(self, _: object, systems: Collection[str]) -> list[Age]:
+        """As the tables would tell, of `bike_demand.data_times`."""
+        found = []
+        for cadence in CADENCES:
+            for system in systems:
+                newest = max(self.made.get((cadence.name, system), ()), default=None)
+                stale_at = newest and newest + limit(cadence)
+                found.append(Age(cadence.name, system, newest, stale_at))
+        return found
+
+
+class Channel:
+    """Keeps what is told."""
+
+    name = "kept"
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        self.messages.append(message)
 
 
 class Days:
     """A clock, and all that looks at it."""
 
-    def __init__(self, world: World, start: datetime, folder: Path) -> None:
-        self.world, self.now = world, start
+    def __init__(self, world: World, start: datetime, folder: Path, postgres_url: str) -> None:
+        self.world, self.start, self.now = world, start, start
+        self.channel = Channel()
         self.instance = dg.DagsterInstance.ephemeral(tempdir=str(folder))
         self.configured = settings.load()
         self.defs = self._stand_ins()
@@ -71,13 +122,23 @@ class Days:
         self.schedules = [
             present_partition("stations_job", cadences.STATUS, self.configured, lambda: self.now),
             present_partition("weather_job", cadences.WEATHER, self.configured, lambda: self.now),
-            closed_partition("training_job", cadences.MODELS, self.configured, lambda *_: None),
+            closed_partition("training_job", cadences.MODELS, self.configured, self._too_little),
         ]
         self.sensor = freshness_sensor_at(lambda: self.now)
+        self.alerts = alert_sensor_at(lambda: self.now)
+        self.io_manager = PostgresIOManager(url=postgres_url)
         self.cursor: str | None = None
+        self.alerted: str | None = None
         self.conditions: dict[str, object] = {}
         self.asked: Counter[tuple[str, str]] = Counter()
         self.lines: list[str] = []
+
+    def _too_little(self, _: object, window: Window) -> str | None:
+        enough = any(
+            self.world.has_needs(cadences.MODELS, window.start, system)
+            for system in self.world.systems
+        )
+        return None if enough else "too little history"
 
     def _stand_ins(self) -> dg.Definitions:
         real = build_definitions()
@@ -161,6 +222,10 @@ class Days:
         self.lines.append(tick.skip_message or "")
         for request in tick.run_requests or ():
             self._run(request)
+        context = dg.build_sensor_context(
+            self.instance, cursor=self.alerted, resources={"io_manager": self.io_manager}
+        )
+        self.alerted = self.alerts.evaluate_tick(context).cursor
 
     def _run(self, request: dg.RunRequest, job: str | None = None) -> None:
         definition = (
@@ -181,20 +246,58 @@ class Days:
     def were_made(self, asset: str, starts: Collection[datetime]) -> None:
         """By somebody else, now."""
         [cadence] = [one for one in CADENCES if asset in one.assets]
-        self.world.made.setdefault(asset, set()).update(starts)
+        for system in self.world.systems:
+            self.world.made.setdefault((asset, system), set()).update(starts)
         for start in sorted(starts):
             self.instance.report_runless_asset_event(
                 dg.AssetMaterialization(asset, partition=cadence.key(start))
             )
 
-    def missing(self, cadence: cadences.Cadence, back: timedelta = DAY) -> list[str]:
-        """Keys of partitions that should exist and do not."""
-        windows = [cadence.key(window.start) for window in cadence.windows(self.now, back)]
-        made = Made(self.instance)
-        return sorted(key for key in windows if key not in made(cadence.name, windows))
+    def missing(self, cadence: Cadence) -> list[str]:
+        """Keys of partitions that should exist since the first tick and do not."""
+        windows = self._windows(cadence)
+        there = Made(self.instance)(cadence.name, windows)
+        return sorted(key for key in windows if key not in there)
+
+    def makeable(self, cadence: Cadence) -> list[str]:
+        """Of the missing ones those that could be made from what is there."""
+        windows = self._windows(cadence)
+        return [
+            key
+            for key in self.missing(cadence)
+            if not cadence.live
+            and any(
+                self.world.has_needs(cadence, windows[key], system) for system in self.world.systems
+            )
+        ]
+
+    def _windows(self, cadence: Cadence) -> dict[str, datetime]:
+        back = self.now - self.start - cadence.grace + MINUTE
+        found = cadence.windows(self.now, back)
+        return {cadence.key(window.start): window.start for window in found}
 
     def failed(self) -> int:
+        """How many runs did."""
         return len(self.instance.get_runs(dg.RunsFilter(statuses=[DagsterRunStatus.FAILURE])))
+
+    def told(self) -> list[tuple[str, str]]:
+        """Kinds and titles of what people were told."""
+        return [(one.kind, one.title.partition(":")[0]) for one in self.channel.messages]
+
+    def account(self) -> Mapping[str, int]:
+        """What came of it, for the table of all such days."""
+        kinds = Counter(kind for kind, _ in self.told())
+        return {
+            "partitions due": sum(len(self._windows(cadence)) for cadence in CADENCES),
+            "missing": sum(len(self.missing(cadence)) for cadence in CADENCES),
+            "makeable": sum(len(self.makeable(cadence)) for cadence in CADENCES),
+            "made twice": sum(number > 1 for number in self.world.succeeded.values()),
+            "runs": sum(self.asked.values()),
+            "of them failed": self.failed(),
+            "retries": sum(number - 1 for number in self.asked.values()),
+            "alerts": kinds["opened"] + kinds["notice"],
+            "recoveries": kinds["recovered"],
+        }
 
 
 def _is_due(cron: str, now: datetime) -> bool:

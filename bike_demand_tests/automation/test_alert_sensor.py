@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import dagster as dg
 import pandas as pd
@@ -54,6 +55,14 @@ class Watch:
         self._cursor = self._sensor.evaluate_tick(context).cursor
         return [(one.kind, one.title.partition(":")[0]) for one in self.channel.messages[before:]]
 
+    def later(self, span):
+        """What is told in the time that passes, looked at every ten minutes."""
+        end, told = self.now + span, []
+        while self.now < end:
+            self.now = min(self.now + 10 * MINUTE, end)
+            told += self.tick()
+        return told
+
     def run(self, cadence, key, error=None, tags=None):
         """A run of the cadence's first asset that ends well, or does not."""
 
@@ -84,6 +93,8 @@ def watch(postgres_url, monkeypatch, tmp_path):
 
 
 def test_a_run_that_fails_is_told_once_and_once_when_it_is_made(watch):
+    for hour, minute in product((11, 12), (0, 15, 30)):
+        watch.run(STATUS, f"2026-03-06-{hour}:{minute:02}")
     watch.tick()
     for key in ("2026-03-06-11:00", "2026-03-06-12:00"):
         watch.run(FEATURES, key, PermanentFailure("Two snapshots are missing: wait.\nMore."))
@@ -163,29 +174,67 @@ def stored(warehouse, table, at, *systems):
 def test_one_system_that_falls_silent_is_told_and_the_other_is_not(watch, warehouse):
     stored(warehouse, STATION_STATUS, watch.now, "a", "b")
     assert watch.tick() == []
-    watch.now += 45 * MINUTE
+    assert watch.later(45 * MINUTE) == []
     stored(warehouse, STATION_STATUS, watch.now, "b")
-    assert watch.tick() == []
-    watch.now += 20 * MINUTE
-    assert watch.tick() == [("opened", "station_status a stale")]
-    assert watch.tick() == []
+    assert watch.later(30 * MINUTE) == [("opened", "station_status a stale")]
     stored(warehouse, STATION_STATUS, watch.now, "a")
     assert watch.tick() == [("recovered", "station_status a stale")]
 
 
 def test_what_is_old_for_want_of_something_that_is_told_of_is_not_told(watch, warehouse):
     stored(warehouse, STATION_STATUS, watch.now, "a")
-    stored(warehouse, STATION_DEMAND, watch.now - 2 * HOUR, "a")
-    watch.now += 62 * MINUTE
-    assert watch.tick() == [("opened", "station_status a stale")]
-    watch.now += HOUR
+    stored(warehouse, STATION_DEMAND, watch.now - HOUR, "a")
+    assert watch.tick() == []
+    assert watch.later(3 * HOUR) == [("opened", "station_status a stale")]
+
+
+def test_what_followed_from_something_else_has_time_to_be_made_again(watch, warehouse):
+    stored(warehouse, STATION_STATUS, watch.now, "a")
+    stored(warehouse, STATION_DEMAND, watch.now - HOUR, "a")
+    watch.tick()
+    watch.later(3 * HOUR)
+    told = []
+    for _ in range(16):
+        stored(warehouse, STATION_STATUS, watch.now, "a")
+        told += watch.later(10 * MINUTE)
+    assert told == [
+        ("recovered", "station_status a stale"),
+        ("opened", "station_demand a stale"),
+    ]
+
+
+def test_what_is_made_of_something_else_that_is_there_is_told_after_an_hour(watch, warehouse):
+    stored(warehouse, STATION_DEMAND, watch.now - HOUR, "a")
+    watch.tick()
+    told = {}
+    for minutes in range(0, 180, 10):
+        stored(warehouse, STATION_STATUS, watch.now, "a")
+        if new := watch.later(10 * MINUTE):
+            told[minutes] = new
+    [(minutes, new)] = told.items()
+    assert new == [("opened", "station_demand a stale")]
+    assert 70 <= minutes <= 150
+
+
+def test_a_daemon_that_was_down_is_told_once_and_nothing_that_follows_from_it(watch, warehouse):
+    stored(warehouse, STATION_STATUS, watch.now, "a")
+    watch.tick()
+    watch.now += 12 * HOUR
+    assert watch.tick() == [("notice", "Nothing ran for 12 h 0 min")]
+    assert watch.channel.messages[0].asset is None
+    assert watch.later(30 * MINUTE) == []
+
+
+def test_a_run_that_lacked_what_it_is_made_from_is_not_told(watch):
+    watch.tick()
+    watch.run(STATUS, "2026-03-06-11:00")
+    watch.run(FEATURES, "2026-03-06-11:00", PermanentFailure("One snapshot of four."))
     assert watch.tick() == []
 
 
 def test_what_never_was_there_is_not_stale(watch):
     watch.tick()
-    watch.now += 5 * HOUR
-    assert watch.tick() == []
+    assert watch.later(5 * HOUR) == []
 
 
 def decided(warehouse, day, applied):

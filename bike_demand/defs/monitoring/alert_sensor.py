@@ -4,20 +4,24 @@ Only runs that nobody launched by hand are told of: who launches one sees how it
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus
 
-from bike_demand import data_times, settings
-from bike_demand.alerts import Incident, Message, Outbox, changes, channels
+from bike_demand import data_times, freshness, settings, stale
+from bike_demand.alerts import Incident, Message, Outbox, changes, channels, lasting
 from bike_demand.automation import utc_now
 from bike_demand.cadence import ASSET_TAG, CADENCES, Cadence
-from bike_demand.data_times import Age
+from bike_demand.made import Made
 from bike_demand.resources import PostgresIOManager
 from bike_demand.settings import Settings
+from bike_demand.storage.windows import Window
+
+ASLEEP = timedelta(minutes=15)
+"""So long without a look, and nothing ran."""
 
 _BY_ASSET = {asset: cadence for cadence in CADENCES for asset in cadence.assets}
 _DECISIONS = """
@@ -50,9 +54,17 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
         failing = _still(context.instance, failing)
         warehouse = io_manager.warehouse()
         systems = [system.system_id for system in configured.systems]
-        old = _old(data_times.ages(warehouse, systems), moment, configured)
-        found = [*failing.values(), *_first_causes(old, failing, known)]
-        known, messages = changes(known, found, moment)
+        hushed = {key: datetime.fromisoformat(at) for key, at in kept.get("hushed", {}).items()}
+        old, hushed = stale.incidents(
+            data_times.ages(warehouse, systems),
+            stale.Known(known, failing, hushed),
+            moment,
+            page_url=configured.page_url,
+            slept=moment - since > ASLEEP,
+        )
+        known, messages = changes(known, [*failing.values(), *old], moment)
+        if moment - since > ASLEEP:
+            messages.append(_slept(since, moment, configured))
         decided, notices = _decisions(
             warehouse.frame(_DECISIONS, {}).to_dict("records"), kept.get("decided"), configured
         )
@@ -66,6 +78,7 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
             "at": moment.isoformat(),
             "open": {key: incident.to_json() for key, incident in known.items()},
             "failing": {name: incident.to_json() for name, incident in failing.items()},
+            "hushed": {key: at.isoformat() for key, at in hushed.items()},
             "decided": decided,
             "outbox": outbox.to_json(),
         }
@@ -92,6 +105,7 @@ def _failed(
         ascending=True,
     )
     found: dict[str, Incident] = {}
+    made = Made(instance)
     for record in records:
         run = record.dagster_run
         name = run.tags.get(ASSET_TAG)
@@ -99,6 +113,8 @@ def _failed(
             continue
         at = datetime.fromtimestamp(record.end_time, UTC)
         partition = run.tags.get("dagster/partition")
+        if partition and _lacks(made, _BY_ASSET[name], partition):
+            continue  # that which it lacks is told
         reason, permanent = _reason(instance, run.run_id)
         found[name] = Incident(
             key=f"{name} failing",
@@ -118,6 +134,15 @@ def _failed(
             link=f"{configured.page_url}/runs/{run.run_id}",
         )
     return found
+
+
+def _lacks(made: Made, cadence: Cadence, key: str) -> bool:
+    """Whether there is too little of what a partition is made from."""
+    window = cadence.partitions.time_window_for_partition_key(key)
+    return bool(
+        cadence.needs
+        and freshness.lacking(cadence, Window(window.start, window.end), CADENCES, made)
+    )
 
 
 def _reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str, bool]:
@@ -157,54 +182,21 @@ def _is_over(instance: dg.DagsterInstance, incident: Incident) -> bool:
     return bool(made > incident.partition)
 
 
-def _old(ages: list[Age], now: datetime, configured: Settings) -> list[tuple[Age, Incident]]:
-    """What is too old, by asset and system."""
-    return [
-        (
-            age,
-            Incident(
-                key=f"{age.asset} {age.system_id} stale",
-                asset=age.asset,
-                partition=None,
-                since=age.stale_at,
-                what=(
-                    f"The newest data of {age.system_id} in {age.asset} is of "
-                    f"{age.newest:%Y-%m-%d %H:%M} UTC."
-                ),
-                todo="Look at its newest runs and checks; 'bike-demand status' tells what answers.",
-                link=f"{configured.page_url}/assets/{age.asset}",
-            ),
-        )
-        for age in ages
-        if age.newest is not None and age.stale_at is not None and age.is_stale(now)
-    ]
-
-
-def _first_causes(
-    old: list[tuple[Age, Incident]], failing: Mapping[str, Incident], known: Mapping[str, Incident]
-) -> Iterator[Incident]:
-    """Of what is old, that which is not so because of something that is told of already."""
-    stale = {(age.asset, age.system_id) for age, _ in old}
-    for age, incident in old:
-        above = [_BY_ASSET[need.asset].name for need in _BY_ASSET[age.asset].needs]
-        told = age.asset in failing or any(
-            name in failing or (name, age.system_id) in stale for name in _all_above(above)
-        )
-        if incident.key in known:
-            yield known[incident.key]
-        elif not told:
-            yield incident
-
-
-def _all_above(names: list[str]) -> set[str]:
-    found = set(names)
-    for name in names:
-        found |= _all_above([_BY_ASSET[need.asset].name for need in _cadence(name).needs])
-    return found
-
-
-def _cadence(name: str) -> Cadence:
-    return _BY_ASSET[name]
+def _slept(since: datetime, now: datetime, configured: Settings) -> Message:
+    return Message(
+        id=f"slept {since.isoformat()}",
+        kind="notice",
+        asset=None,
+        partition=None,
+        since=since.isoformat(),
+        title=f"Nothing ran for {lasting(now - since)}",
+        text=(
+            f"Neither schedules nor sensors looked at the clock from {since:%Y-%m-%d %H:%M} to "
+            f"{now:%Y-%m-%d %H:%M} UTC: Dagster's daemon was down, or they were switched off. What "
+            "can still be made of that time is being made; 'bike-demand status' tells how far."
+        ),
+        link=f"{configured.page_url}/deployment/daemons",
+    )
 
 
 def _decisions(
