@@ -45,7 +45,7 @@ def alone(home: Path, what: str) -> Iterator[int]:
 
 
 def fail_interrupted(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> None:
-    """Runs whose process was killed would be shown as going on for ever.
+    """Runs whose process was killed would go on for ever, and hold their places in pools.
 
     Args:
         instance: Where they are.
@@ -54,4 +54,6 @@ def fail_interrupted(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> N
     going_on = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
     filters = dg.RunsFilter(tags=dict(tags), statuses=going_on)
     for interrupted in instance.get_runs(filters):
+        # First: a run that is marked is not looked at again.
+        instance.event_log_storage.free_concurrency_slots_for_run(interrupted.run_id)
         instance.report_run_failed(interrupted, "It was interrupted here.")
