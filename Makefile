@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 # Named after what was installed, so that a clone's file times say nothing.
 INSTALLED = $(VENV)/.installed-$(shell cat requirements-setup.lock requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: setup demo dev mlflow test check bench lock down clean
+.PHONY: setup demo dev mlflow test coverage check bench lock down clean
 
 demo: setup
 	$(VENV)/bin/bike-demand demo
@@ -20,7 +20,10 @@ mlflow: setup
 	$(VENV)/bin/bike-demand mlflow
 
 test: check
-	$(VENV)/bin/python -m pytest -n auto --maxschedchunk 1 --cov --cov-report=term:skip-covered
+	$(VENV)/bin/python -m pytest -n auto --dist loadgroup
+
+coverage: setup
+	$(VENV)/bin/python -m pytest -n auto --dist loadgroup --cov --cov-report=term:skip-covered
 
 check: setup
 	$(VENV)/bin/ruff check

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from bike_demand.cadence import Cadence
+from bike_demand.cadence import PRESENT, Cadence
 from bike_demand.settings import Settings
 from bike_demand.storage.windows import Window
 
@@ -59,7 +59,7 @@ def present_partition(
         window = partitions.time_window_for_partition_key(key)
         if now() >= window.end:
             return dg.SkipReason(f"{key} is over: what was there then can no longer be asked for.")
-        return dg.RunRequest(run_key=key, partition_key=key, tags=cadence.tags)
+        return dg.RunRequest(run_key=key, partition_key=key, tags=cadence.tags(PRESENT))
 
     return schedule
 
@@ -96,7 +96,9 @@ def closed_partition(
         if against := trouble(context, Window(start, start + cadence.period)):
             return dg.SkipReason(f"Not run for {key}: {against}")
         return dg.RunRequest(
-            run_key=f"{key} at {moment:%Y-%m-%dT%H:%M}", partition_key=key, tags=cadence.tags
+            run_key=f"{key} at {moment:%Y-%m-%dT%H:%M}",
+            partition_key=key,
+            tags=cadence.tags(PRESENT),
         )
 
     return schedule
@@ -162,7 +164,7 @@ def condition_sensor(
     return dg.AutomationConditionSensorDefinition(
         f"{cadence.name}_condition",
         target=dg.AssetSelection.assets(*cadence.assets),
-        run_tags=cadence.tags,
+        run_tags=cadence.tags(PRESENT),
         default_status=dg.DefaultSensorStatus(settings.schedules.upper()),
         minimum_interval_seconds=30,
         emit_backfills=False,

@@ -28,6 +28,10 @@ ASSET_TAG: Final = "bike_demand/asset"
 """On each run that nobody asked for by hand: the first asset of its cadence."""
 
 MAX_RUNTIME_TAG: Final = "dagster/max_runtime"
+PRIORITY_TAG: Final = "dagster/priority"
+
+LIVE, PRESENT, LATER = 10, 5, -5
+"""Priorities of what cannot be had later, of the newest window, and of what is made good."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,13 @@ class Cadence:
         """That of the first asset."""
         return self.assets[0]
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """Of each run."""
-        seconds = int(self.max_runtime.total_seconds())
-        return {ASSET_TAG: self.name, MAX_RUNTIME_TAG: str(seconds)}
+    def tags(self, priority: int) -> dict[str, str]:
+        """Of each run that nobody asked for by hand."""
+        return {
+            ASSET_TAG: self.name,
+            MAX_RUNTIME_TAG: str(int(self.max_runtime.total_seconds())),
+            PRIORITY_TAG: str(LIVE if self.live else priority),
+        }
 
     @property
     def freshness(self) -> dg.FreshnessPolicy:
@@ -171,11 +177,13 @@ FORECAST: Final = Cadence(
     needs=(Need("station_status", timedelta(), TICK, 1),),
     pool="forecast_pool",
 )
+_MINUTE, _HOUR = (int(part) for part in _SETTINGS.training_cron.split()[:2])
+
 MODELS: Final = Cadence(
     ("lightgbm_model", "xgboost_model", "champion_model"),
     daily_partitions(_SETTINGS),
-    trigger="schedule, 02:00 UTC",
-    grace=timedelta(hours=5),
+    trigger=f"schedule, {_HOUR:02}:{_MINUTE:02} UTC",
+    grace=timedelta(hours=_HOUR + 3, minutes=_MINUTE),
     max_runtime=timedelta(hours=3),
     needs=(Need("station_features", DAY - TRAINING, DAY, LEAST_HISTORY // HOUR),),
     pool="ml_training_pool",

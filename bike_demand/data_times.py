@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bike_demand.cadence import CADENCES, STATUS, Cadence
+from bike_demand.settings import System
 from bike_demand.storage.warehouse import Warehouse
 
 FROZEN: Final = timedelta(hours=1)
@@ -38,7 +39,7 @@ class Age:
         asset: The first of its cadence.
         system_id: The system.
         newest: The latest time that the data speaks of, UTC; None if there is none.
-        stale_at: When that is too old, UTC; None likewise.
+        stale_at: When that is too old, UTC; None likewise, and of what was recorded.
     """
 
     asset: str
@@ -51,20 +52,32 @@ class Age:
         return self.stale_at is not None and now > self.stale_at
 
 
-def ages(warehouse: Warehouse, systems: Sequence[str]) -> list[Age]:
+def ages(warehouse: Warehouse, systems: Sequence[System]) -> list[Age]:
     """Of each cadence's asset and each system, in order."""
     columns = ", ".join(f"({query}) AS {name}" for name, query in _TIMES.items())
     with warehouse.connection() as connection:
         rows = connection.execute(
-            _QUERY.format(columns=columns), {"systems": [*systems]}
+            _QUERY.format(columns=columns), {"systems": [system.system_id for system in systems]}
         ).fetchall()
     found = {row[0]: dict(zip(_TIMES, row[1:], strict=True)) for row in rows}
     return [
-        Age(cadence.name, system, newest, newest and newest + limit(cadence))
+        Age(
+            cadence.name,
+            system.system_id,
+            found[system.system_id][cadence.name],
+            stale_at(cadence, system, found[system.system_id][cadence.name]),
+        )
         for cadence in CADENCES
         for system in systems
-        for newest in [found[system][cadence.name]]
     ]
+
+
+def stale_at(cadence: Cadence, system: System, newest: datetime | None) -> datetime | None:
+    """When data is too old, UTC; None if there is none, or none newer is to come."""
+    if newest is None or not system.is_live:
+        return None
+    at, end = newest + limit(cadence), cadence.partitions.end
+    return None if end and at > end else at
 
 
 def limit(cadence: Cadence) -> timedelta:

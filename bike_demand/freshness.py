@@ -6,7 +6,7 @@ month makes nothing fresh, and a window that cannot be made is not asked for.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from bike_demand.cadence import Cadence
@@ -15,13 +15,25 @@ from bike_demand.storage.windows import Window
 TRIES: Final = 3
 """How often a partition is asked for before it is given up."""
 
+PAUSES: Final = (timedelta(minutes=5), timedelta(hours=1))
+"""After the first and the second time: what was down may be up again."""
+
+LIVE_PAUSE: Final = timedelta(minutes=2)
+"""Likewise, of what is over in a few minutes."""
+
 AT_ONCE: Final = 8
-"""How many runs are asked for at a time."""
+"""How many runs that were asked for may be queued or go on."""
 
 OVER: Final = "it is over: a live source tells of the present only"
 
 Made = Callable[[str, Collection[str]], Collection[str]]
 """Of an asset's partition keys those that are materialised."""
+
+Begun = Callable[[str], datetime | None]
+"""Of an asset where its first partition begins, UTC."""
+
+Tries = Mapping[str, tuple[int, datetime]]
+"""How often each missing partition was asked for, and when last, UTC."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +68,13 @@ class Plan:
         expected: How many partitions should exist.
         ask: To be made now, each by a run of its own.
         left: What is missing and is not asked for, with the reason.
-        given_up: Those that were asked for `TRIES` times and are still missing.
-        tries: How often each missing one has been asked for, this tick included.
+        tries: Of the missing ones, this tick included.
     """
 
     expected: int = 0
     ask: list[Missing] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
-    given_up: list[Missing] = field(default_factory=list)
-    tries: dict[str, int] = field(default_factory=dict)
+    tries: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
     def told(self) -> str:
         """In one line what was seen, done and left."""
@@ -79,16 +89,20 @@ class Plan:
         return "; ".join(parts) + "."
 
 
-def missing(cadences: Sequence[Cadence], now: datetime, made: Made) -> tuple[int, list[Missing]]:
+def missing(
+    cadences: Sequence[Cadence], now: datetime, made: Made, begun: Begun
+) -> tuple[int, list[Missing]]:
     """How many partitions should exist, and which do not; by cadence, the newest first.
 
     A gap is told of where it is: of a live source's windows count those since the first that is
-    there; of others those that anything is there to be made from.
+    there; of others those that anything is there to be made from, unless it lacks what was before
+    the first of it.
 
     Args:
         cadences: In the order in which they are made.
         now: UTC.
         made: What exists.
+        begun: Where it begins.
     """
     expected, found = 0, []
     by_asset = {asset: cadence for cadence in cadences for asset in cadence.assets}
@@ -101,14 +115,14 @@ def missing(cadences: Sequence[Cadence], now: datetime, made: Made) -> tuple[int
         }
         short = {key: windows[key] for key, assets in lacking.items() if assets}
         if cadence.live:
-            begun = min((windows[key].start for key in windows if key not in short), default=now)
+            first = min((windows[key].start for key in windows if key not in short), default=now)
             why = {
                 key: OVER if window.end <= now else None
                 for key, window in short.items()
-                if window.start >= begun or window.end > now
+                if window.start >= first or window.end > now
             }
         else:
-            why = _by_needs(cadence, short, by_asset, made)
+            why = _by_needs(cadence, short, by_asset, made, begun)
         expected += len(windows) - len(short) + len(why)
         found += [
             Missing(
@@ -125,38 +139,50 @@ def missing(cadences: Sequence[Cadence], now: datetime, made: Made) -> tuple[int
 
 
 def plan(
-    cadences: Sequence[Cadence],
+    expected: int,
+    found: Sequence[Missing],
     now: datetime,
-    made: Made,
     going_on: Collection[tuple[str, str]],
-    tried: Mapping[str, int],
+    tried: Tries,
+    waiting: int,
 ) -> Plan:
     """Decide what to ask for: what is overdue and can be made, the newest first.
 
     Args:
-        cadences: In the order in which they are made.
+        expected: How many partitions should exist.
+        found: Those that do not.
         now: UTC.
-        made: What exists.
         going_on: Assets and partitions that a run is queued for, or at.
-        tried: How often each missing one has been asked for, as in `Plan.tries`.
+        tried: As in `Plan.tries`.
+        waiting: Runs that were asked for and have not ended.
     """
-    expected, found = missing(cadences, now, made)
-    done = Plan(expected, tries={item.name: tried.get(item.name, 0) for item in found})
+    done = Plan(
+        expected, tries={item.name: tried[item.name] for item in found if item.name in tried}
+    )
     for item in sorted(found, key=lambda item: item.window.end, reverse=True):
+        number, last = done.tries.get(item.name, (0, now))
+        again = last + _pause(item, number)
         if any((asset, item.key) in going_on for asset in item.cadence.assets):
             done.left[item.name] = "a run is at it"
         elif item.why_left:
             done.left[item.name] = item.why_left
-        elif done.tries[item.name] >= TRIES:
+        elif number >= TRIES:
             done.left[item.name] = f"given up after {TRIES} tries"
-            done.given_up.append(item)
-        elif len(done.ask) >= AT_ONCE:
+        elif now < again:
+            done.left[item.name] = f"again at {again:%H:%M}"
+        elif len(done.ask) + waiting >= AT_ONCE:
             done.left[item.name] = "next time"
         else:
             done.ask.append(item)
-            done.tries[item.name] += 1
-    done.tries = {name: number for name, number in done.tries.items() if number}
+            done.tries[item.name] = (number + 1, now)
     return done
+
+
+def _pause(item: Missing, number: int) -> timedelta:
+    """Until it is asked for again, after so many times."""
+    if not number:
+        return timedelta()
+    return LIVE_PAUSE if item.cadence.live else PAUSES[min(number, len(PAUSES)) - 1]
 
 
 def lacking(
@@ -173,7 +199,7 @@ def lacking(
     by_asset = {asset: other for other in cadences for asset in other.assets}
     key = cadence.key(window.start)
     nothing = f"nothing of {' or '.join(need.asset for need in cadence.needs)} is there"
-    return _by_needs(cadence, {key: window}, by_asset, made).get(key, nothing)
+    return _by_needs(cadence, {key: window}, by_asset, made, lambda _: None).get(key, nothing)
 
 
 def _by_needs(
@@ -181,8 +207,9 @@ def _by_needs(
     windows: Mapping[str, Window],
     by_asset: Mapping[str, Cadence],
     made: Made,
+    begun: Begun,
 ) -> dict[str, str | None]:
-    """Why partitions cannot be made, None if they can; without those that have nothing at all."""
+    """Why partitions cannot be made, None if they can; without those that nobody would expect."""
     why: dict[str, str | None] = dict.fromkeys(windows)
     for need in cadence.needs:
         other = by_asset[need.asset]
@@ -194,9 +221,11 @@ def _by_needs(
             for key, window in windows.items()
         }
         there = set(made(need.asset, {key for keys in asked.values() for key in keys}))
+        first = begun(need.asset) if windows else None
         for key, keys in asked.items():
             number = len(there & set(keys))
-            if not number:
+            early = first is not None and windows[key].start + need.since < first
+            if not number or (number < need.least and early):
                 why.pop(key, None)
             elif number < need.least and key in why:
                 why[key] = f"{need.asset} is there {number} times of {need.least} needed"

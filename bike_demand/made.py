@@ -3,13 +3,16 @@
 An asset of 15-minute partitions has 35,000 in a year: nothing here lists them all.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Final
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus
 
 from bike_demand.cadence import ASSET_TAG, CADENCES
+from bike_demand.freshness import Missing
 
 GOING_ON: Final = [
     DagsterRunStatus.NOT_STARTED,
@@ -18,6 +21,8 @@ GOING_ON: Final = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
+BY_TAG: Final = "bike_demand/asked_by"
+SENSOR: Final = "freshness_sensor"
 _PARTITION: Final = "dagster/partition"
 _FIRST: Final = "dagster/asset_partition_range_start"
 _LAST: Final = "dagster/asset_partition_range_end"
@@ -30,14 +35,34 @@ class Made:
         self._instance = instance
         self._known: dict[tuple[str, str], dict[str, int]] = {}
         self._asked: dict[tuple[str, str], set[str]] = {}
+        self._begun: dict[str, datetime | None] = {}
 
     def __call__(self, asset: str, keys: Collection[str]) -> set[str]:
         """Those of an asset's partition keys that are materialised."""
         return set(self._newest(asset, keys, DagsterEventType.ASSET_MATERIALIZATION))
 
-    def tried(self, asset: str, keys: Collection[str]) -> set[str]:
-        """Those that a run was to materialise."""
-        return set(self._newest(asset, keys, DagsterEventType.ASSET_MATERIALIZATION_PLANNED))
+    def begun(self, asset: str) -> datetime | None:
+        """Where the partition begins that was made of an asset first of all, UTC."""
+        if asset not in self._begun:
+            first = self._instance.fetch_materializations(
+                dg.AssetKey(asset), limit=1, ascending=True
+            ).records
+            key = first[0].partition_key if first else None
+            self._begun[asset] = begin(asset, key) if key else None
+        return self._begun[asset]
+
+    def failed(self, missing: Collection[Missing]) -> set[str]:
+        """Names of those that a run was to make and that none is at."""
+        on = going_on(self._instance) if missing else set()
+        return {
+            item.name
+            for item in missing
+            if not any((asset, item.key) in on for asset in item.assets)
+            and any(
+                self._newest(asset, {item.key}, DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+                for asset in item.assets
+            )
+        }
 
     def _newest(self, asset: str, keys: Collection[str], kind: DagsterEventType) -> dict[str, int]:
         known = self._known.setdefault((asset, kind.value), {})
@@ -77,12 +102,29 @@ def assets_of(run: DagsterRun) -> list[str]:
     return [asset for cadence in CADENCES if cadence.name == named for asset in cadence.assets]
 
 
-def _between(asset: str, first: str, last: str) -> Iterator[str]:
+def asked_for(instance: dg.DagsterInstance, since: datetime) -> Counter[tuple[str, str]]:
+    """How often the freshness sensor has asked for each partition, by the cadence's name."""
+    runs = instance.get_runs(dg.RunsFilter(tags={BY_TAG: SENSOR}, created_after=since))
+    return Counter((run.tags.get(ASSET_TAG, ""), run.tags.get(_PARTITION, "")) for run in runs)
+
+
+def waiting(instance: dg.DagsterInstance) -> int:
+    """How many runs that the freshness sensor asked for have not ended."""
+    return instance.get_runs_count(dg.RunsFilter(tags={BY_TAG: SENSOR}, statuses=GOING_ON))
+
+
+def begin(asset: str, key: str) -> datetime | None:
+    """Where a partition of a cadence begins, UTC; None if it is none."""
     for cadence in CADENCES:
-        if asset in cadence.assets:
-            definition = cadence.partitions
-            start = definition.time_window_for_partition_key(first).start
-            end = definition.time_window_for_partition_key(last).end
-            while start < end:
+        if asset in cadence.assets and cadence.partitions.has_partition_key(key):
+            return cadence.partitions.time_window_for_partition_key(key).start
+    return None
+
+
+def _between(asset: str, first: str, last: str) -> Iterator[str]:
+    start, end = begin(asset, first), begin(asset, last)
+    for cadence in CADENCES:
+        if asset in cadence.assets and start and end:
+            while start <= end:
                 yield cadence.key(start)
                 start += cadence.period

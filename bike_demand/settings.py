@@ -99,9 +99,10 @@ def _smtp_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _cron(expression: str) -> str:
-    if not re.fullmatch(r"[0-9*,/-]+( [0-9*,/-]+){4}", expression):
-        raise ValueError("must have five fields, such as '0 2 * * *'")
+def _time_of_day(expression: str) -> str:
+    told = re.fullmatch(r"(\d{1,2}) (\d{1,2}) \* \* \*", expression)
+    if not told or int(told[1]) > 59 or int(told[2]) > 23:
+        raise ValueError("must be a time of each day, such as '0 2 * * *'")
     return expression
 
 
@@ -155,6 +156,11 @@ class System(BaseModel):
 
     weather_url: BaseAddress | None = None
     """An Open-Meteo API to ask for its weather, instead of the source that the others have."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has a feed; one that was recorded has none."""
+        return bool(self.url or self.feeds)
 
     @model_validator(mode="after")
     def _whole_place(self) -> Self:
@@ -210,7 +216,7 @@ class Settings(BaseSettings):
     schedules: Literal["running", "stopped"] = "stopped"
     """What schedules and sensors do until somebody switches them in Dagster."""
 
-    training_cron: Annotated[str, AfterValidator(_cron)] = "0 2 * * *"
+    training_cron: Annotated[str, AfterValidator(_time_of_day)] = "0 2 * * *"
     """When models are trained, of the UTC day that closed last; UTC."""
 
     page_url: BaseAddress = "http://127.0.0.1:3000"

@@ -48,6 +48,7 @@ def incidents(
         slept: Whether nothing ran until now: then everything follows from that.
     """
     stale = {(age.asset, age.system_id) for age in ages if age.is_stale(now)}
+    failing = {_BY_ASSET[asset].name for asset in known.failing if asset in _BY_ASSET}
     found, hushed = [], {}
     for age in ages:
         if age.newest is None or age.stale_at is None or not age.is_stale(now):
@@ -55,7 +56,7 @@ def incidents(
         cadence = _BY_ASSET[age.asset]
         incident = _incident(age, age.newest, age.stale_at, page_url)
         follows = slept or any(
-            name in known.failing or (name, age.system_id) in stale - {(age.asset, age.system_id)}
+            name in failing or (name, age.system_id) in stale - {(age.asset, age.system_id)}
             for name in {age.asset} | _above(age.asset)
         )
         if incident.key in known.open:

@@ -45,13 +45,12 @@ def show(*, as_json: bool) -> None:
     sizes: list[dict[Any, Any]] = []
     expected = 0
     if database.answers:
-        systems = [system.system_id for system in configured.systems]
-        ages, sizes = data_times.ages(warehouse, systems), _sizes(warehouse)
+        ages, sizes = data_times.ages(warehouse, configured.systems), _sizes(warehouse)
         with open_instance() as instance:
             asked += services.daemons(instance)
             made = Made(instance)
-            expected, missing = freshness.missing(CADENCES, now, made)
-            failed = {item.name for item in missing if made.tried(item.cadence.name, {item.key})}
+            expected, missing = freshness.missing(CADENCES, now, made, made.begun)
+            failed = made.failed(missing)
     good = all(one.answers for one in asked) and not missing
     good = good and not any(age.is_stale(now) for age in ages)
     if as_json:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -12,7 +13,9 @@ from bike_demand.cadence import MODELS, STATUS, WEATHER
 from bike_demand.definitions import defs
 from bike_demand.defs.ingestion.stations import stations_job
 from bike_demand.defs.ingestion.weather import weather_job
+from bike_demand.defs.training.job import trouble
 from bike_demand.partitions import quarter_hourly_partitions
+from bike_demand.storage.windows import Window
 
 TICK = datetime(2026, 3, 1, 12, 15, tzinfo=UTC)
 
@@ -93,10 +96,24 @@ def test_training_asks_for_the_day_that_closed_unless_something_it_needs_is_down
     assert "does not answer" in tick(datetime(2026, 3, 1, 2, tzinfo=UTC)).skip_message
 
 
+def test_training_of_a_day_that_has_its_models_is_not_asked_for(tmp_path):
+    instance = dg.DagsterInstance.ephemeral(tempdir=str(tmp_path))
+    day = datetime(2026, 2, 28, tzinfo=UTC)
+    window = Window(day, day + timedelta(days=1))
+
+    def against():
+        return trouble(SimpleNamespace(instance=instance), window)
+
+    assert against() == "nothing of station_features is there"
+    for asset in MODELS.assets:
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition="2026-02-28"))
+    assert against() == "it is made."
+
+
 def test_training_can_be_moved(monkeypatch, tmp_path):
     monkeypatch.setenv("BIKE_DEMAND_TRAINING_CRON", "30 4 * * *")
     schedule = closed_partition("training_job", MODELS, settings.load(tmp_path), lambda *_: None)
     assert schedule.cron_schedule == "30 4 * * *"
     monkeypatch.setenv("BIKE_DEMAND_TRAINING_CRON", "daily")
-    with pytest.raises(settings.InvalidSettingsError, match="five fields"):
+    with pytest.raises(settings.InvalidSettingsError, match="time of each day"):
         settings.load(tmp_path)

@@ -16,6 +16,11 @@ import psutil
 import pytest
 import requests
 
+from bike_demand.simulation.city import City
+from bike_demand.simulation.clock import Clock
+from bike_demand.simulation.misbehaviour import Misbehaviour
+from bike_demand.simulation.plan import Plan
+from bike_demand.simulation.server import CityServer
 from bike_demand.storage import embedded
 
 ROOT = Path(__file__).parents[1]
@@ -118,6 +123,22 @@ def test_make_dev_leaves_a_configured_feed_to_its_operator(environment, home):
     assert not (home / "simulated_city").exists()
 
 
+def test_a_run_whose_process_is_killed_is_tried_once_more(environment, home):
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    city = City(Plan(hour, stations=5))
+    with CityServer(city, Clock(), wrong=Misbehaviour(slow=60)) as feeds:
+        home.mkdir()
+        (home / "settings.toml").write_text(f'gbfs_url = "{feeds.gbfs_url}"\n')
+        with serving(["bike-demand", "dev"], environment) as dagster:
+            launched = dagster(LAUNCH_STATION_INFORMATION)["launchRun"]
+            assert "run" in launched, launched
+            until(lambda: process_of_run(dagster), "the run's process starts")
+            feeds.misbehaviour = Misbehaviour()
+            psutil.Process(process_of_run(dagster)).kill()
+            until(lambda: "SUCCESS" in statuses(dagster), "the second run succeeds")
+            assert sorted(statuses(dagster)) == ["FAILURE", "SUCCESS"]
+
+
 UNREACHABLE = "http://127.0.0.1:9/gbfs.json"
 SCHEDULES = """{
   schedulesOrError(
@@ -133,6 +154,24 @@ LAUNCH = f"""mutation {{
     ... on PythonError {{ message }}
   }}
 }}"""
+LAUNCH_STATION_INFORMATION = """mutation {
+  launchRun(executionParams: {
+    mode: "default"
+    selector: {
+      repositoryLocationName: "bike_demand", repositoryName: "__repository__"
+      pipelineName: "__ASSET_JOB", assetSelection: [{path: ["station_information"]}]
+    }
+  }) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}"""
+ENGINE_EVENTS = """{
+  runsOrError { ... on Runs { results { eventConnection { events {
+    ... on EngineEvent { metadataEntries { label ... on TextMetadataEntry { text } } }
+  } } } } }
+}"""
 MATERIALIZATIONS = """{
   assetOrError(assetKey: {path: ["local_calendar"]}) {
     ... on Asset { assetMaterializations { partition metadataEntries { label } } }
@@ -147,6 +186,17 @@ def all_runs(dagster) -> list[dict]:
 
 def statuses(dagster) -> list[str]:
     return [run["status"] for run in all_runs(dagster)]
+
+
+def process_of_run(dagster) -> int | None:
+    """Number of the process of the only run, once it executes."""
+    [run] = dagster(ENGINE_EVENTS)["runsOrError"]["results"]
+    entries = [
+        entry
+        for event in run["eventConnection"]["events"]
+        for entry in event.get("metadataEntries", [])
+    ]
+    return next((int(entry["text"]) for entry in entries if entry["label"] == "pid"), None)
 
 
 def cities(parent: int) -> list[psutil.Process]:

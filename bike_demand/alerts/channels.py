@@ -9,10 +9,9 @@ from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from bike_demand.alerts.incidents import Message
-from bike_demand.download.urls import public_url
 from bike_demand.settings import Settings
 
-TIMEOUT_S: Final = 10
+TIMEOUT_S: Final = 5
 
 
 class ChannelError(Exception):
@@ -36,7 +35,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True)
 class Webhook:
-    """The fields of a message as JSON, by POST."""
+    """The fields of a message as JSON, by POST. Its address is a secret: paths hold keys."""
 
     url: str = field(repr=False)
     name: str = "webhook"
@@ -51,9 +50,9 @@ class Webhook:
                 self.url, json=asdict(message), timeout=TIMEOUT_S, allow_redirects=False
             )
         except requests.RequestException as error:
-            raise ChannelError(f"{public_url(self.url)}: {type(error).__name__}") from None
+            raise ChannelError(type(error).__name__) from None
         if not 200 <= answer.status_code < 300:
-            raise ChannelError(f"{public_url(self.url)} answered {answer.status_code}")
+            raise ChannelError(f"it answered {answer.status_code}")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Messages on their way: a channel that is down keeps its own until it is back."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -10,11 +11,19 @@ from bike_demand.alerts.incidents import Message
 MOST: Final = 200
 """Messages that wait for one channel; of more, the oldest go."""
 
+BUDGET_S: Final = 15.0
+"""After which no further message is begun: Dagster ends a tick after a minute, and forgets it."""
+
 
 class Outbox:
     """What each channel has still to be given, in order."""
 
-    def __init__(self, kept: dict[str, list[dict[str, Any]]] | None = None) -> None:
+    def __init__(
+        self,
+        kept: dict[str, list[dict[str, Any]]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._waiting = {
             name: [Message(**message) for message in messages]
             for name, messages in (kept or {}).items()
@@ -26,15 +35,19 @@ class Outbox:
         Returns:
             Of each channel that failed, its name and why.
         """
-        new, failures = list(messages), []
+        new, failures, end = list(messages), [], self._clock() + BUDGET_S
         waiting: dict[str, list[Message]] = {}
         for channel in channels:
             queue = [*self._waiting.get(channel.name, []), *new]
-            while queue:
+            while queue and self._clock() < end:
                 try:
                     channel.send(queue[0])
                 except ChannelError as error:
                     failures.append(f"{channel.name}: {error}; {len(queue)} messages wait")
+                    break
+                except Exception as error:  # noqa: BLE001  # what a library makes of an odd setting
+                    name = type(error).__name__  # the text may hold the setting
+                    failures.append(f"{channel.name}: {name}; {len(queue)} messages wait")
                     break
                 queue.pop(0)
             if queue:

@@ -81,6 +81,28 @@ def test_a_channel_that_is_down_does_not_hold_up_another():
     assert up.given == ["1"]
 
 
+def test_a_channel_that_fails_in_a_way_of_its_own_is_one_that_is_down():
+    class Odd(Kept):
+        def send(self, message):
+            raise UnicodeError("geheim")
+
+    up, odd = Kept(), Odd()
+    odd.name = "odd"
+    outbox = Outbox()
+    assert outbox.send([odd, up], [message()]) == ["odd: UnicodeError; 1 messages wait"]
+    assert up.given == ["1"]
+    assert [*outbox.to_json()] == ["odd"]
+
+
+def test_a_slow_channel_is_given_the_rest_another_time():
+    seconds = iter(range(0, 1000, 6))
+    outbox, slow = Outbox(clock=lambda: next(seconds)), Kept()
+    outbox.send([slow], [message(number) for number in range(5)])
+    assert slow.given == ["0", "1"]
+    outbox.send([slow], [])
+    assert slow.given == ["0", "1", "2", "3"]
+
+
 @contextmanager
 def served(server):
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -124,7 +146,7 @@ def test_what_a_webhook_refuses_is_a_failure_that_hides_its_key(hook):
     url, _, answers = hook
     answers["status"] = 500
     with pytest.raises(ChannelError, match="answered 500") as error:
-        Webhook(f"{url}/hook?key=secret").send(message())
+        Webhook(f"{url}/hook/secret?key=secret").send(message())
     assert "secret" not in str(error.value)
 
 

@@ -20,7 +20,7 @@ from bike_demand import settings
 from bike_demand.alerts import Message
 from bike_demand.automation import closed_partition, condition_sensor, present_partition
 from bike_demand.cadence import ASSET_TAG, CADENCES, Cadence
-from bike_demand.data_times import Age, limit
+from bike_demand.data_times import Age, stale_at
 from bike_demand.definitions import build_definitions
 from bike_demand.defs.ingestion.stations import stations_job
 from bike_demand.defs.ingestion.weather import weather_job
@@ -30,6 +30,7 @@ from bike_demand.defs.training.job import training_job
 from bike_demand.failures import PermanentFailure
 from bike_demand.made import Made
 from bike_demand.resources import PostgresIOManager
+from bike_demand.settings import System
 from bike_demand.storage.windows import Window
 
 # The sensors look each minute; these are those at which something can have changed.
@@ -86,14 +87,14 @@ class World:
             for need in cadence.needs
         )
 
-    def ages(self, _: object, systems: Collection[str]) -> list[Age]:
+    def ages(self, _: object, systems: Collection[System]) -> list[Age]:
         """As the tables would tell, of `bike_demand.data_times`."""
         found = []
         for cadence in CADENCES:
             for system in systems:
-                newest = max(self.made.get((cadence.name, system), ()), default=None)
-                stale_at = newest and newest + limit(cadence)
-                found.append(Age(cadence.name, system, newest, stale_at))
+                newest = max(self.made.get((cadence.name, system.system_id), ()), default=None)
+                at = stale_at(cadence, system, newest)
+                found.append(Age(cadence.name, system.system_id, newest, at))
         return found
 
 

@@ -10,10 +10,11 @@ import pytest
 from dagster import DagsterRunStatus
 
 from bike_demand.alerts import ChannelError
-from bike_demand.cadence import FEATURES, STATUS
+from bike_demand.cadence import FEATURES, MODELS, STATUS
 from bike_demand.defs.monitoring import alert_sensor as module
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor_at
 from bike_demand.failures import PermanentFailure
+from bike_demand.made import BY_TAG, SENSOR
 from bike_demand.resources import PostgresIOManager
 from bike_demand.storage.frames import empty_frame
 from bike_demand.storage.replace import Rows, replace
@@ -63,6 +64,11 @@ class Watch:
             told += self.tick()
         return told
 
+    def key(self, cadence, hours, minutes=0):
+        """Of the partition that began so many full hours ago, and some minutes."""
+        hour = self.now.replace(minute=0, second=0, microsecond=0) - hours * HOUR
+        return cadence.key(hour + minutes * MINUTE)
+
     def run(self, cadence, key, error=None, tags=None):
         """A run of the cadence's first asset that ends well, or does not."""
 
@@ -75,7 +81,7 @@ class Watch:
             [stand_in],
             partition_key=key,
             instance=self.instance,
-            tags=cadence.tags if tags is None else tags,
+            tags=cadence.tags(5) if tags is None else tags,
             raise_on_error=False,
             run_config=QUIET,
         )
@@ -85,7 +91,8 @@ class Watch:
 def watch(postgres_url, monkeypatch, tmp_path):
     monkeypatch.setenv("BIKE_DEMAND_HOME", str(tmp_path))
     (tmp_path / "settings.toml").write_text(
-        '[[systems]]\nsystem_id = "a"\n[[systems]]\nsystem_id = "b"\n'
+        '[[systems]]\nsystem_id = "a"\nurl = "http://127.0.0.1:9/a"\n'
+        '[[systems]]\nsystem_id = "b"\nurl = "http://127.0.0.1:9/b"\n'
     )
     channel = Channel()
     monkeypatch.setattr(module, "channels", lambda _: [channel])
@@ -100,7 +107,7 @@ def test_a_run_that_fails_is_told_once_and_once_when_it_is_made(watch):
         watch.run(FEATURES, key, PermanentFailure("Two snapshots are missing: wait.\nMore."))
     assert watch.tick() == [("opened", "station_features failing")]
     [message] = watch.channel.messages
-    for words in ("2026-03-06-12:00", "Two snapshots are missing", "not tried again", "UTC"):
+    for words in ("2026-03-06-12:00", "Two snapshots are missing", "tried again by itself", "UTC"):
         assert words in message.text
     assert "wait. More." in message.text
     assert "/runs/" in message.link
@@ -121,6 +128,112 @@ def test_a_failure_that_a_later_partition_left_behind_is_over(watch):
     assert watch.tick() == [("recovered", "station_status failing")]
 
 
+def test_of_an_older_partition_that_fails_is_told_when_it_is_given_up(watch):
+    for minute in (0, 15, 30, 45):
+        watch.run(STATUS, watch.key(STATUS, hours=3, minutes=minute))
+    watch.run(FEATURES, watch.key(FEATURES, hours=2))
+    watch.tick()
+    for _ in range(3):
+        assert watch.tick() == []
+        tags = {**FEATURES.tags(-5), BY_TAG: SENSOR}
+        watch.run(FEATURES, watch.key(FEATURES, hours=3), PermanentFailure("No."), tags)
+    assert watch.tick() == [("opened", "station_features given up")]
+    assert watch.key(FEATURES, hours=3) in watch.channel.messages[-1].text
+    watch.run(FEATURES, watch.key(FEATURES, hours=3), tags={})
+    assert watch.tick() == [("recovered", "station_features given up")]
+
+
+def test_the_asset_that_failed_is_named_and_not_the_first_of_its_cadence(watch):
+    watch.tick()
+
+    def run(xgboost):
+        @dg.asset(partitions_def=MODELS.partitions)
+        def lightgbm_model():
+            pass
+
+        @dg.asset(partitions_def=MODELS.partitions)
+        def xgboost_model():
+            if not xgboost:
+                raise PermanentFailure("Too little memory.")
+
+        @dg.asset(partitions_def=MODELS.partitions, deps=[lightgbm_model, xgboost_model])
+        def champion_model():
+            pass
+
+        dg.materialize(
+            [lightgbm_model, xgboost_model, champion_model],
+            partition_key="2026-03-05",
+            selection=None if not xgboost else [xgboost_model, champion_model],
+            instance=watch.instance,
+            tags=MODELS.tags(5),
+            raise_on_error=False,
+            run_config=QUIET,
+        )
+
+    watch.instance.report_runless_asset_event(
+        dg.AssetMaterialization("station_features", partition="2026-03-05-23:00")
+    )
+    for hour in range(240):
+        at = datetime(2026, 3, 5, 22, tzinfo=UTC) - hour * HOUR
+        watch.instance.report_runless_asset_event(
+            dg.AssetMaterialization("station_features", partition=FEATURES.key(at))
+        )
+    run(xgboost=False)
+    assert watch.tick() == [("opened", "xgboost_model failing")]
+    assert "The run of xgboost_model for 2026-03-05 failed: Too little memory." in (
+        watch.channel.messages[-1].text
+    )
+    run(xgboost=True)
+    assert watch.tick() == [("recovered", "xgboost_model failing")]
+
+
+def test_what_is_fetched_along_with_the_snapshot_is_told_by_its_own_name(watch):
+    watch.tick()
+
+    def run(information):
+        @dg.asset(partitions_def=STATUS.partitions)
+        def station_status():
+            pass
+
+        @dg.asset
+        def station_information():
+            if not information:
+                raise PermanentFailure("It is gone.")
+
+        dg.materialize(
+            [station_status, station_information],
+            partition_key=watch.key(STATUS, hours=1),
+            instance=watch.instance,
+            tags=STATUS.tags(10),
+            raise_on_error=False,
+            run_config=QUIET,
+        )
+
+    run(information=False)
+    assert watch.tick() == [("opened", "station_information failing")]
+    run(information=False)
+    assert watch.tick() == []
+    run(information=True)
+    assert watch.tick() == [("recovered", "station_information failing")]
+
+
+@pytest.mark.parametrize("cursor", ["{}", "no", "[]", '{"version": 2, "at": "then"}'])
+def test_a_cursor_that_cannot_be_read_stops_nothing(watch, cursor):
+    watch._cursor = cursor
+    assert watch.tick() == []
+    watch.run(STATUS, "2026-03-06-12:00", OSError("cut off"))
+    assert watch.tick() == [("opened", "station_status failing")]
+
+
+def test_a_run_of_a_partition_that_there_is_not_any_more_stops_nothing(watch):
+    watch.tick()
+    run = watch.instance.create_run_for_job(
+        _job(), tags={**STATUS.tags(10), "dagster/partition": "2026-03-06"}
+    )
+    watch.instance.report_run_failed(run, "gone")
+    assert watch.tick() == []
+
+
 def test_a_run_that_was_launched_by_hand_is_not_told(watch):
     watch.tick()
     watch.run(FEATURES, "2026-03-06-11:00", OSError("cut off"), tags={})
@@ -130,7 +243,7 @@ def test_a_run_that_was_launched_by_hand_is_not_told(watch):
 def test_a_run_whose_process_was_killed_is_told(watch):
     watch.tick()
     run = watch.instance.create_run_for_job(
-        _job(), tags={**STATUS.tags, "dagster/partition": "2026-03-06-12:00"}
+        _job(), tags={**STATUS.tags(5), "dagster/partition": "2026-03-06-12:00"}
     )
     watch.instance.report_run_failed(run, "gone")
     assert watch.instance.get_run_by_id(run.run_id).status == DagsterRunStatus.FAILURE
@@ -220,7 +333,7 @@ def test_a_daemon_that_was_down_is_told_once_and_nothing_that_follows_from_it(wa
     stored(warehouse, STATION_STATUS, watch.now, "a")
     watch.tick()
     watch.now += 12 * HOUR
-    assert watch.tick() == [("notice", "Nothing ran for 12 h 0 min")]
+    assert watch.tick() == [("notice", "Nobody looked for 12 h 0 min")]
     assert watch.channel.messages[0].asset is None
     assert watch.later(30 * MINUTE) == []
 
@@ -256,6 +369,10 @@ def test_a_promotion_is_told_once_and_those_before_the_first_look_are_not(watch,
     title = watch.channel.messages[-1].title
     assert f"{midnight:%Y-%m-%d} was refused (better)" in title
     assert watch.tick() == []
+    with warehouse.connection() as connection:  # a rerun of the day
+        connection.execute("UPDATE champion_decision SET applied = true")
+    assert watch.tick() == [("notice", "a")]
+    assert "was promoted" in watch.channel.messages[-1].title
 
 
 def test_a_channel_that_is_down_fails_no_tick_and_loses_nothing(watch):

@@ -23,7 +23,10 @@ def drive(tmp_path, postgres_url, monkeypatch, request, record_property):
     driven = []
 
     def begin(world, start):
-        systems = "".join(f'[[systems]]\nsystem_id = "{name}"\n' for name in world.systems)
+        systems = "".join(
+            f'[[systems]]\nsystem_id = "{name}"\nurl = "http://127.0.0.1:9"\n'
+            for name in world.systems
+        )
         (tmp_path / "settings.toml").write_text(systems)
         monkeypatch.setenv("BIKE_DEMAND_HOME", str(tmp_path))
         days = Days(world, start, tmp_path, postgres_url)
@@ -118,7 +121,7 @@ def test_twelve_hours_without_the_daemon_are_made_good_as_far_as_can_be(drive):
     assert "2026-03-06-01:00" not in days.missing(cadences.DEMAND)
     assert days.missing(cadences.FORECAST)[-1] == "2026-03-06-13:00"
     no_more_than_allowed(days)
-    assert days.told() == [("notice", "Nothing ran for 12 h 5 min")]
+    assert days.told() == [("notice", "Nobody looked for 12 h 5 min")]
 
 
 def test_what_failed_when_its_condition_asked_is_made_by_the_sensor(drive):
@@ -145,7 +148,7 @@ def test_a_training_that_fails_is_tried_three_times_more_and_given_up(drive):
     features = {START - number * HOUR for number in range(1, 28 * 24)}
     days = drive(world, START + HOUR)
     days.were_made("station_features", features)
-    days.pass_time(START + 5 * HOUR + 40 * MINUTE)
+    days.pass_time(START + 6 * HOUR + 40 * MINUTE)
     assert days.asked["lightgbm_model", "2026-03-05"] == 1 + TRIES
     assert any("given up after 3 tries" in line for line in days.lines)
     no_more_than_allowed(days)

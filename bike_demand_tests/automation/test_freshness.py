@@ -26,6 +26,11 @@ class Store:
                     self.keys[asset].add(cadence.key(start))
             start += cadence.period
 
+    def begun(self, asset):
+        [cadence] = [one for one in CADENCES if asset in one.assets]
+        first = min(self.keys[asset], default=None)
+        return first and cadence.partitions.time_window_for_partition_key(first).start
+
     def __call__(self, asset, keys):
         return self.keys[asset] & set(keys)
 
@@ -43,8 +48,9 @@ def store():
     return full
 
 
-def plan(store, now=NOON + timedelta(minutes=40), going_on=(), tried=None):
-    return freshness.plan(CADENCES, now, store, going_on, tried or {})
+def plan(store, now=NOON + timedelta(minutes=40), going_on=(), tried=None, waiting=0):
+    expected, missing = freshness.missing(CADENCES, now, store, store.begun)
+    return freshness.plan(expected, missing, now, going_on, tried or {}, waiting)
 
 
 def drop(store, cadence, *hours):
@@ -120,6 +126,19 @@ def test_what_lacks_what_it_is_made_from_is_left_with_the_reason(store):
     assert told == "station_status is there 2 times of 3 needed"
 
 
+def test_what_reaches_back_before_the_first_snapshot_is_not_expected():
+    store = Store()
+    store.fill(STATUS, NOON - HOUR / 2, NOON + HOUR)
+    store.fill(WEATHER, NOON - HOUR / 2, NOON + HOUR)
+    store.fill(FEATURES, NOON - 40 * HOUR, NOON)
+    now = NOON + timedelta(minutes=40)
+    _, missing = freshness.missing(CADENCES, now, store, store.begun)
+    assert {item.name for item in missing} == {
+        "station_forecast 2026-03-06-12:00",
+        "station_demand 2026-03-06-11:00",
+    }
+
+
 def test_a_run_that_goes_on_is_not_joined_by_another(store):
     drop(store, FORECAST, 2)
     on = {("station_risk", "2026-03-06-10:00")}
@@ -130,21 +149,20 @@ def test_a_run_that_goes_on_is_not_joined_by_another(store):
 
 def test_a_hopeless_partition_is_tried_three_times_and_given_up(store):
     drop(store, FEATURES, 2)
-    tried, asked = {}, []
-    for _ in range(6):
-        done = plan(store, NOON + timedelta(minutes=12), tried=tried)
+    tried, asked = {}, {}
+    for minutes in range(12, 120):
+        done = plan(store, NOON + timedelta(minutes=minutes), tried=tried)
         tried = done.tries
-        asked += names(done)
-    assert asked == ["station_features 2026-03-06-10:00"] * freshness.TRIES
-    [given_up] = done.given_up
-    assert given_up.key == "2026-03-06-10:00"
-    assert "given up after 3 tries" in done.told()
+        if "station_features 2026-03-06-10:00" in names(done):
+            asked[minutes] = done.told()
+    assert [*asked] == [12, 17, 77]
+    assert "station_features 2026-03-06-10:00 (given up after 3 tries)" in done.told()
 
 
 def test_what_was_made_is_forgotten(store):
     drop(store, FEATURES, 2)
     tried = plan(store, NOON + timedelta(minutes=12)).tries
-    assert tried == {"station_features 2026-03-06-10:00": 1}
+    assert tried == {"station_features 2026-03-06-10:00": (1, NOON + timedelta(minutes=12))}
     store.fill(FEATURES, NOON - 2 * HOUR, NOON - HOUR)
     assert plan(store, NOON + timedelta(minutes=12), tried=tried).tries == {}
 
@@ -154,6 +172,7 @@ def test_no_more_than_some_are_asked_for_at_a_time(store):
     done = plan(store, NOON + timedelta(minutes=12))
     assert len(done.ask) == freshness.AT_ONCE
     assert [*done.left.values()] == ["next time"] * (20 - freshness.AT_ONCE)
+    assert len(plan(store, NOON + timedelta(minutes=12), waiting=5).ask) == freshness.AT_ONCE - 5
 
 
 def test_a_training_that_lacks_history_says_how_much_there_is_and_is_needed():

@@ -130,7 +130,6 @@ stations_job = dg.define_asset_job(
     "stations_job",
     selection=dg.AssetSelection.assets(STATION_STATUS.name, STATION_INFORMATION.name),
     description="What every station has at the current tick, and the facts of all stations.",
-    tags=STATUS.tags,
 )
 stations_schedule = present_partition(stations_job.name, STATUS, settings.load())
 

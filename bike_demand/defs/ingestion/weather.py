@@ -97,6 +97,5 @@ weather_job = dg.define_asset_job(
     "weather_job",
     selection=dg.AssetSelection.assets(WEATHER.name),
     description="The weather of every system: now, and the next 48 hours as forecast.",
-    tags=cadence.WEATHER.tags,
 )
 weather_schedule = present_partition(weather_job.name, cadence.WEATHER, settings.load())

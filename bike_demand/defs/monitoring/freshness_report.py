@@ -47,14 +47,14 @@ def freshness_report(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
 ):
     """Which partitions of the last 48 hours are missing or failed, and which data is old."""
     now, made = utc_now(), Made(context.instance)
-    expected, missing = freshness.missing(CADENCES, now, made)
-    systems = [system.system_id for system in settings.load().systems]
-    ages = data_times.ages(io_manager.warehouse(), systems)
+    expected, missing = freshness.missing(CADENCES, now, made, made.begun)
+    failed = made.failed(missing)
+    ages = data_times.ages(io_manager.warehouse(), settings.load().systems)
     results = []
     for cadence in CADENCES:
         own = [item for item in missing if item.cadence is cadence]
         results += [
-            _there(cadence.name, own, made.tried(cadence.name, {item.key for item in own})),
+            _there(cadence.name, own, failed),
             _recent(cadence.name, [age for age in ages if age.asset == cadence.name]),
         ]
     return dg.MaterializeResult(
@@ -62,9 +62,9 @@ def freshness_report(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     )
 
 
-def _there(asset: str, missing: list[Missing], tried: set[str]) -> dg.AssetCheckResult:
+def _there(asset: str, missing: list[Missing], failed: set[str]) -> dg.AssetCheckResult:
     lines = [
-        f"{item.key}: {'failed' if item.key in tried else 'missing'}"
+        f"{item.key}: {'failed' if item.name in failed else 'missing'}"
         + (f", {item.why_left}" if item.why_left else "")
         for item in missing[:MOST]
     ]
@@ -74,7 +74,7 @@ def _there(asset: str, missing: list[Missing], tried: set[str]) -> dg.AssetCheck
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "missing": len(missing),
-            "of them failed": len(tried),
+            "of them failed": sum(item.name in failed for item in missing),
             "partitions": "\n".join(lines) or "none",
         },
     )
