@@ -32,6 +32,7 @@ TOGETHER = ("test_skill", "test_backtest", "test_model", "test_yardstick", "test
 """Modules whose tests share something that takes a minute to make: one process makes it."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, and leave together what belongs together."""
     items.sort(key=lambda item: item.path.stem not in LONG)

@@ -22,6 +22,7 @@ from bike_demand.simulation.misbehaviour import Misbehaviour
 from bike_demand.simulation.plan import Plan
 from bike_demand.simulation.server import CityServer
 from bike_demand.storage import embedded
+from bike_demand_tests.storage.test_embedded import postmasters
 
 ROOT = Path(__file__).parents[1]
 PARTITION = "2026-01-05"
@@ -93,11 +94,7 @@ def test_dagster_dev_materialises_a_partition_and_knows_it_after_a_reboot(enviro
     # The machine goes down without warning.
     server = embedded.running(home / "postgres")
     assert server is not None
-    [postmaster] = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if str(home / "postgres") in " ".join(process.info["cmdline"] or [])
-    ]
+    [postmaster] = postmasters(home / "postgres")
     postmaster.kill()
 
     with serving(["bike-demand", "dev"], environment) as dagster:

@@ -96,15 +96,18 @@ def query_as_soon_as_it_recovers(directory, sql):
 
 
 def postmasters(directory):
-    """The processes that serve this directory; one that died but was not reaped is not one."""
-    found = []
+    """The processes that serve this directory; one that died but was not reaped is not one.
+
+    Nor is what a server has just forked, which looks like it until it has a title of its own.
+    """
+    found = {}
     for process in psutil.process_iter():
         try:
             if str(directory / "data") in process.cmdline():
-                found.append(process)
+                found[process.pid] = process, process.ppid()
         except psutil.Error:
             pass
-    return found
+    return [process for process, parent in found.values() if parent not in found]
 
 
 def kill_postmaster(directory):
