@@ -25,7 +25,7 @@ TICK_BAR_S, OURS_BAR_S = 9.0, 1.5
 ROOT = Path(__file__).parents[1]
 EACH_MINUTE = """
 import dagster as dg
-from bike_demand.definitions import defs as project
+from bike_demand import definitions
 from bike_demand.cadence import STATUS
 from datetime import UTC
 
@@ -35,7 +35,7 @@ def each_minute(context):
     moment = context.scheduled_execution_time.astimezone(UTC)
     return dg.RunRequest(partition_key=STATUS.key(STATUS.newest(moment)), tags=STATUS.tags)
 
-defs = dg.Definitions.merge(project, dg.Definitions(schedules=[each_minute]))
+defs = dg.Definitions.merge(definitions.defs, dg.Definitions(schedules=[each_minute]))
 """
 
 
