@@ -26,14 +26,14 @@ ROOT = Path(__file__).parents[1]
 EACH_MINUTE = """
 import dagster as dg
 from bike_demand import definitions
-from bike_demand.cadence import STATUS
+from bike_demand.cadence import LIVE, STATUS
 from datetime import UTC
 
 @dg.schedule(job_name="stations_job", cron_schedule="* * * * *",
              default_status=dg.DefaultScheduleStatus.RUNNING)
 def each_minute(context):
     moment = context.scheduled_execution_time.astimezone(UTC)
-    return dg.RunRequest(partition_key=STATUS.key(STATUS.newest(moment)), tags=STATUS.tags)
+    return dg.RunRequest(partition_key=STATUS.key(STATUS.newest(moment)), tags=STATUS.tags(LIVE))
 
 defs = dg.Definitions.merge(definitions.defs, dg.Definitions(schedules=[each_minute]))
 """

@@ -28,17 +28,9 @@ LONG = ("test_newcomer", "test_demonstration", "test_skill", "test_champion_mode
 """Modules whose tests take minutes: begun first, so that nobody waits for the last of them."""
 
 
-TOGETHER = ("test_skill", "test_backtest", "test_model", "test_yardstick", "test_realism")
-"""Modules whose tests share something that takes a minute to make: one process makes it."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, and leave together what belongs together."""
+    """Begin with what takes longest."""
     items.sort(key=lambda item: item.path.stem not in LONG)
-    for item in items:
-        if item.path.stem in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
