@@ -20,10 +20,10 @@ mlflow: setup
 	$(VENV)/bin/bike-demand mlflow
 
 test: check
-	$(VENV)/bin/python -m pytest -n auto --maxschedchunk 1
+	$(VENV)/bin/python -m pytest -n auto
 
 coverage: setup
-	$(VENV)/bin/python -m pytest -n auto --maxschedchunk 1 --cov --cov-report=term:skip-covered
+	$(VENV)/bin/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
 check: setup
 	$(VENV)/bin/ruff check

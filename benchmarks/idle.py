@@ -5,7 +5,6 @@ between two ticks; a run that falls into it is counted, too. The home is a tempo
 """
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,8 @@ import time
 from pathlib import Path
 
 import psutil
+
+from benchmarks.processes import bike_demand, free_port
 
 MINUTES = 10
 GIGABYTES_BAR, CORE_BAR = 1.3, 0.15
@@ -23,12 +24,8 @@ def main() -> None:
     """Print the figures; exit code 1 if one misses its bar."""
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
     with tempfile.TemporaryDirectory() as name:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        program = "from bike_demand.cli import main; main()"
         dev = subprocess.Popen(
-            [sys.executable, "-c", program, "dev", "--port", port],
+            bike_demand("dev", "--port", free_port()),
             env={**os.environ, "BIKE_DEMAND_HOME": name},
             start_new_session=True,
             stdout=subprocess.DEVNULL,

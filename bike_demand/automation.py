@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from bike_demand.cadence import PRESENT, Cadence
+from bike_demand.cadence import ASSET_TAG, PRESENT, Cadence
 from bike_demand.settings import Settings
 from bike_demand.storage.windows import Window
 
@@ -102,6 +103,32 @@ def closed_partition(
         )
 
     return schedule
+
+
+def by_the_clock(
+    asset: str, job: str, cron: str, settings: Settings, *, what: str, when: str
+) -> tuple[UnresolvedAssetJobDefinition, dg.ScheduleDefinition]:
+    """A job of an asset without partitions, and its schedule; failures of its runs are told.
+
+    Args:
+        asset: Its name.
+        job: Name of the job.
+        cron: When, UTC.
+        settings: Say whether it runs before somebody switches it on.
+        what: Describes the job.
+        when: Describes the schedule.
+    """
+    definition = dg.define_asset_job(
+        job, selection=dg.AssetSelection.assets(asset), description=what
+    )
+    return definition, dg.ScheduleDefinition(
+        job=definition,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        tags={ASSET_TAG: asset},
+        default_status=dg.DefaultScheduleStatus(settings.schedules.upper()),
+        description=when,
+    )
 
 
 def minutes_after_the_hour(minutes: int) -> dg.AutomationCondition[dg.AssetKey]:

@@ -122,6 +122,9 @@ def run(
         del known
         progress.update(task, total=PARTS + len(plan.horizons) + 1)
         with _explained(path):
+            yardstick = Yardstick(joined, grid, split, surroundings)
+            for horizon in plan.horizons:
+                yardstick.rows(timedelta(hours=horizon))  # learning for nothing would take minutes
             parts = []
             progress.update(task, description="Learning")
             for part in train(
@@ -134,7 +137,6 @@ def run(
                 for learner in LEARNERS
             }
             chosen = min(models, key=lambda name: models[name].error)
-            yardstick = Yardstick(joined, grid, split, surroundings)
             horizons = {}
             for horizon in plan.horizons:
                 progress.update(task, description=f"{horizon} h ahead")

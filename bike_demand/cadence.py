@@ -115,6 +115,10 @@ class Cadence:
         """The partition that begins at some time, UTC."""
         return start.strftime(self.partitions.fmt)
 
+    def keys(self, first: datetime, last: datetime) -> list[str]:
+        """Of the partitions that begin from one time to another, both included, UTC."""
+        return [self.key(first + n * self.period) for n in range((last - first) // self.period + 1)]
+
     def newest(self, now: datetime) -> datetime:
         """Where the newest window begins that can be made, UTC."""
         latest = now - (timedelta() if self.partitions.end_offset else self.period)
@@ -191,3 +195,5 @@ MODELS: Final = Cadence(
 
 CADENCES: Final = (STATUS, WEATHER, FEATURES, DEMAND, FORECAST, MODELS)
 """What comes first is asked for first."""
+
+BY_ASSET: Final = {asset: cadence for cadence in CADENCES for asset in cadence.assets}

@@ -181,6 +181,29 @@ def mlflow(port: int) -> None:
     mlflow_page.run(port)
 
 
+@main.command()
+def migrate() -> None:
+    """Make or change all tables, so that services find them; what has nothing to change ends."""
+    from bike_demand import deployment
+
+    deployment.migrate()
+
+
+@main.command("code-server")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), default=4000, show_default=True, help="Likewise."
+)
+def code_server(host: str, port: int) -> None:
+    """Serve the definitions to Dagster's page and daemon, and be where runs are. One per instance.
+
+    Runs that an earlier one has left are failed, and tried again.
+    """
+    from bike_demand import deployment
+
+    deployment.serve_code(host, port)
+
+
 @main.command("import-history")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--system-id", required=True, help="The system that the file is a recording of.")
@@ -233,6 +256,42 @@ def down() -> None:
     home = settings.resolve_home()
     stopped = embedded.stop(home / "postgres")
     click.echo("Postgres is stopped." if stopped else f"No Postgres runs in {home}.")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Write all that is stored, models included, to one FILE. What runs may go on meanwhile."""
+    from bike_demand import backup as work
+
+    work.backup(file)
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.option("--replace", is_flag=True, help="What is stored now may go.")
+def restore(file: Path, *, replace: bool) -> None:
+    """Make what is stored be what a FILE of `backup` holds; a later Postgres can read it, too."""
+    from bike_demand import backup as work
+
+    work.restore(file, replace=replace)
+
+
+@main.command()
+@click.argument("table")
+@click.option("--from", "start", type=_Moment(), help="First time, as 2026-05-01T12:00Z.")
+@click.option("--to", "end", type=_Moment(), help="No row is as late.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The Parquet file; one of that name is replaced.",
+)
+def export(table: str, start: datetime | None, end: datetime | None, out: Path) -> None:
+    """Write rows of a TABLE to a Parquet file. What tables there are: docs/data-dictionary.md."""
+    from bike_demand import export as work
+
+    work.run(table, start, end, out)
 
 
 @main.command()

@@ -14,6 +14,7 @@ from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor
 from bike_demand.defs.monitoring.freshness_report import freshness_job, freshness_schedule
 from bike_demand.defs.monitoring.freshness_sensor import freshness_sensor
+from bike_demand.defs.monitoring.retention import retention_job, retention_schedule
 from bike_demand.defs.training.job import training_job, training_schedule
 from bike_demand.resources import PostgresIOManager
 from bike_demand.resources.live_feed import LiveStationFeed
@@ -30,12 +31,13 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
     configured = settings.load()
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(wiring),
-        jobs=[stations_job, weather_job, training_job, freshness_job],
+        jobs=[stations_job, weather_job, training_job, freshness_job, retention_job],
         schedules=[
             stations_schedule,
             weather_schedule,
             training_schedule,
             freshness_schedule,
+            retention_schedule,
         ],
         sensors=[
             *(condition_sensor(cadence, configured) for cadence in (FEATURES, DEMAND, FORECAST)),

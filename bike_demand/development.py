@@ -18,7 +18,7 @@ import click
 import psutil
 
 from bike_demand import demo_city, settings
-from bike_demand.instance import alone, open_instance
+from bike_demand.instance import abandoned, alone, fail, open_instance
 from bike_demand.simulation.plan import Plan
 from bike_demand.storage.warehouse import open_warehouse
 
@@ -46,6 +46,9 @@ def run(port: int) -> None:
         lock = stack.enter_context(alone(configured.home, "dev"))
         os.set_inheritable(lock, True)  # noqa: FBT003  # held until Dagster ends
         _end_left_behind(configured.home)
+        if configured.postgres_url is None and (configured.home / "postgres").is_dir():
+            with open_instance() as instance:  # ours alone
+                fail(instance, abandoned(instance))
         warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
         if not demo_city.stands_in(configured, warehouse):
             _bring_the_city(configured)

@@ -13,12 +13,11 @@ from dagster import DagsterEventType, DagsterRun, DagsterRunStatus
 
 from bike_demand import freshness
 from bike_demand.alerts import Incident
-from bike_demand.cadence import ASSET_TAG, CADENCES, LOOKS_BACK, Cadence
+from bike_demand.cadence import ASSET_TAG, BY_ASSET, CADENCES, LOOKS_BACK, Cadence
 from bike_demand.freshness import TRIES, Missing
 from bike_demand.made import Made, asked_for, assets_of, begin, going_on
 from bike_demand.storage.windows import Window
 
-_BY_ASSET: Final = {asset: cadence for cadence in CADENCES for asset in cadence.assets}
 _OVERLAP: Final = timedelta(minutes=5)
 _NAMED: Final = 3
 
@@ -155,14 +154,14 @@ def _failure(
         return None
     name = min(failed, key=lambda asset: (*_place(asset), asset))
     partition = run.tags.get("dagster/partition")
-    if name in _BY_ASSET and (partition is None or begin(name, partition) is None):
+    if name in BY_ASSET and (partition is None or begin(name, partition) is None):
         return None  # of other partitions than there are now
     reason = reasons.get(planned.get(name), "its process ended before it did")
     return Failing(
         Incident(
             key=f"{name} failing",
             asset=name,
-            partition=partition if name in _BY_ASSET else None,
+            partition=partition if name in BY_ASSET else None,
             since=at,
             what=f"The run of {name} for {partition or 'no partition'} failed: {reason}.",
             todo=(
@@ -211,7 +210,7 @@ def _is_elsewhere(incident: Incident, made: Made, now: datetime) -> bool:
     Of what it is made from, if that is lacking, is told itself; and an older partition, once it is
     given up.
     """
-    cadence, key = _BY_ASSET.get(incident.asset), incident.partition
+    cadence, key = BY_ASSET.get(incident.asset), incident.partition
     if cadence is None or key is None:
         return False
     span = cadence.partitions.time_window_for_partition_key(key)
@@ -223,7 +222,7 @@ def _is_elsewhere(incident: Incident, made: Made, now: datetime) -> bool:
 
 def _is_over(instance: dg.DagsterInstance, one: Failing, now: datetime) -> bool:
     """Whether the partition, or a later one, was made since."""
-    cadence, key = _BY_ASSET.get(one.incident.asset), one.incident.partition
+    cadence, key = BY_ASSET.get(one.incident.asset), one.incident.partition
     keys = sorted(_from(cadence, key, now)) if cadence and key else None
     made = instance.fetch_materializations(
         dg.AssetRecordsFilter(
@@ -239,13 +238,7 @@ def _is_over(instance: dg.DagsterInstance, one: Failing, now: datetime) -> bool:
 def _from(cadence: Cadence, key: str, now: datetime) -> set[str]:
     """A partition's key and later ones': of two days from it on, and of the last two days."""
     first = cadence.partitions.time_window_for_partition_key(key).start
-    found = set()
-    for start, end in (
-        (first, min(first + LOOKS_BACK, now)),
-        (max(first, cadence.newest(now - LOOKS_BACK)), now),
-    ):
-        at = start
-        while at <= end:
-            found.add(cadence.key(at))
-            at += cadence.period
-    return found
+    return {
+        *cadence.keys(first, min(first + LOOKS_BACK, now)),
+        *cadence.keys(max(first, cadence.newest(now - LOOKS_BACK)), now),
+    }

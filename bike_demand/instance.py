@@ -5,15 +5,18 @@ finds unfinished is one that was interrupted.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import dagster as dg
 from dagster import DagsterRunStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from bike_demand.settings import InvalidSettingsError
+
+_STARTED = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -51,9 +54,24 @@ def fail_interrupted(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> N
         instance: Where they are.
         tags: What they have in common, and no others.
     """
-    going_on = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
-    filters = dg.RunsFilter(tags=dict(tags), statuses=going_on)
-    for interrupted in instance.get_runs(filters):
-        # First: a run that is marked is not looked at again.
-        instance.event_log_storage.free_concurrency_slots_for_run(interrupted.run_id)
-        instance.report_run_failed(interrupted, "It was interrupted here.")
+    statuses = [DagsterRunStatus.NOT_STARTED, *_STARTED]
+    fail(instance, instance.get_runs(dg.RunsFilter(tags=dict(tags), statuses=statuses)))
+
+
+def abandoned(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that a code server had started, where none is up.
+
+    Those of commands, which run in a process of their own, are none of them.
+    """
+    started = dg.RunsFilter(statuses=[*_STARTED, DagsterRunStatus.CANCELING])
+    return [run for run in instance.get_runs(started) if GRPC_INFO_TAG in run.tags]
+
+
+def fail(instance: dg.DagsterInstance, runs: Iterable[dg.DagsterRun]) -> None:
+    """End runs that no process is at, as far as they have not been ended meanwhile."""
+    for run in runs:
+        now = instance.get_run_by_id(run.run_id)
+        if now is not None and not now.is_finished:
+            # First: a run that is marked is not looked at again.
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            instance.report_run_failed(now, "It was interrupted here.")

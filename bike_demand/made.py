@@ -11,7 +11,7 @@ from typing import Final
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus
 
-from bike_demand.cadence import ASSET_TAG, CADENCES
+from bike_demand.cadence import ASSET_TAG, BY_ASSET, CADENCES
 from bike_demand.freshness import Missing
 
 GOING_ON: Final = [
@@ -54,14 +54,17 @@ class Made:
     def failed(self, missing: Collection[Missing]) -> set[str]:
         """Names of those that a run was to make and that none is at."""
         on = going_on(self._instance) if missing else set()
+        lost: dict[str, set[str]] = {}
+        for item in missing:
+            for asset in item.assets:
+                lost.setdefault(asset, set()).add(item.key)
+        kind = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+        tried = {asset: self._newest(asset, keys, kind) for asset, keys in lost.items()}
         return {
             item.name
             for item in missing
             if not any((asset, item.key) in on for asset in item.assets)
-            and any(
-                self._newest(asset, {item.key}, DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
-                for asset in item.assets
-            )
+            and any(item.key in tried[asset] for asset in item.assets)
         }
 
     def _newest(self, asset: str, keys: Collection[str], kind: DagsterEventType) -> dict[str, int]:
@@ -115,16 +118,12 @@ def waiting(instance: dg.DagsterInstance) -> int:
 
 def begin(asset: str, key: str) -> datetime | None:
     """Where a partition of a cadence begins, UTC; None if it is none."""
-    for cadence in CADENCES:
-        if asset in cadence.assets and cadence.partitions.has_partition_key(key):
-            return cadence.partitions.time_window_for_partition_key(key).start
-    return None
+    cadence = BY_ASSET.get(asset)
+    if cadence is None or not cadence.partitions.has_partition_key(key):
+        return None
+    return cadence.partitions.time_window_for_partition_key(key).start
 
 
-def _between(asset: str, first: str, last: str) -> Iterator[str]:
+def _between(asset: str, first: str, last: str) -> list[str]:
     start, end = begin(asset, first), begin(asset, last)
-    for cadence in CADENCES:
-        if asset in cadence.assets and start and end:
-            while start <= end:
-                yield cadence.key(start)
-                start += cadence.period
+    return BY_ASSET[asset].keys(start, end) if start and end else []

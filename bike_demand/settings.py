@@ -169,6 +169,25 @@ class System(BaseModel):
         return self
 
 
+Days = Annotated[int, Field(ge=3, le=36_500)]
+"""The last two are looked after, and made again if they are missing."""
+
+
+class Retention(BaseModel):
+    """How long rows of each table are kept [days]. Tables that do not grow are kept for ever."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    feed_poll: Days = 400
+    station_status: Days = 400
+    weather: Days = 400
+    rejected_record: Days = 90
+    station_features: Days = 120
+    station_demand: Days = 800
+    station_forecast: Days = 14
+    station_risk: Days = 14
+
+
 CITI_BIKE = System(
     system_id="citibike_nyc",
     timezone="America/New_York",
@@ -190,6 +209,9 @@ class Settings(BaseSettings):
 
     postgres_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = None
     """A Postgres of one's own; without it, one runs inside the data directory."""
+
+    dagster_postgres_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = None
+    """A database for Dagster's own state; without it, one beside the warehouse. A secret."""
 
     first_partition: Annotated[date, Field(ge=date(1970, 1, 1))] = date(2026, 1, 1)
     """First UTC day that partitions exist for. Fixed, so that a partition never vanishes."""
@@ -218,6 +240,13 @@ class Settings(BaseSettings):
 
     training_cron: Annotated[str, AfterValidator(_time_of_day)] = "0 2 * * *"
     """When models are trained, of the UTC day that closed last; UTC."""
+
+    retention: Retention = Retention()
+    """How long rows are kept; what models and running backfills need is kept longer."""
+
+    keep_runs: Days = 30
+    """How long Dagster's runs are kept, with their events and output [days]. Which partitions were
+    materialised stays known."""
 
     page_url: BaseAddress = "http://127.0.0.1:3000"
     """Where Dagster's page is, for links in alerts."""
@@ -262,6 +291,11 @@ class Settings(BaseSettings):
     def revealed_postgres_url(self) -> str | None:
         """The Postgres URL with its password: for a connection, never for a log."""
         return None if self.postgres_url is None else self.postgres_url.get_secret_value()
+
+    def revealed_dagster_postgres_url(self) -> str | None:
+        """The URL of Dagster's database with its password, likewise."""
+        secret = self.dagster_postgres_url
+        return None if secret is None else secret.get_secret_value()
 
     def revealed_mlflow_tracking_uri(self) -> str | None:
         """The MLflow server's address with its password, likewise."""
@@ -361,6 +395,8 @@ def display(value: Any) -> str:
         return "(set, hidden)"
     if isinstance(value, tuple):
         return ", ".join(item.system_id for item in value)
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{name} {item}" for name, item in value.model_dump().items())
     if isinstance(value, str) and "://" in value:
         return public_url(value)
     return "(not set)" if value is None else str(value)

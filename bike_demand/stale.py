@@ -9,14 +9,12 @@ from datetime import datetime
 from typing import Final
 
 from bike_demand.alerts import Incident
-from bike_demand.cadence import CADENCES
+from bike_demand.cadence import BY_ASSET
 from bike_demand.data_times import Age, limit
 from bike_demand.forecasting.splits import HOUR
 
 PATIENCE: Final = HOUR
 """What is made of something else is told as late as that, so that its cause is told first."""
-
-_BY_ASSET: Final = {asset: cadence for cadence in CADENCES for asset in cadence.assets}
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,17 @@ def incidents(
         slept: Whether nothing ran until now: then everything follows from that.
     """
     stale = {(age.asset, age.system_id) for age in ages if age.is_stale(now)}
-    failing = {_BY_ASSET[asset].name for asset in known.failing if asset in _BY_ASSET}
+    failing = {BY_ASSET[asset].name for asset in known.failing if asset in BY_ASSET}
     found, hushed = [], {}
     for age in ages:
         if age.newest is None or age.stale_at is None or not age.is_stale(now):
             continue
-        cadence = _BY_ASSET[age.asset]
+        cadence = BY_ASSET[age.asset]
         incident = _incident(age, age.newest, age.stale_at, page_url)
-        follows = slept or any(
-            name in failing or (name, age.system_id) in stale - {(age.asset, age.system_id)}
-            for name in {age.asset} | _above(age.asset)
+        follows = (
+            slept
+            or age.asset in failing
+            or any(name in failing or (name, age.system_id) in stale for name in _above(age.asset))
         )
         if incident.key in known.open:
             found.append(known.open[incident.key])
@@ -72,7 +71,7 @@ def incidents(
 
 def _above(asset: str) -> set[str]:
     """First assets of the cadences that an asset is made from, directly or not."""
-    names = {_BY_ASSET[need.asset].name for need in _BY_ASSET[asset].needs}
+    names = {BY_ASSET[need.asset].name for need in BY_ASSET[asset].needs}
     return names.union(*(_above(name) for name in names))
 
 

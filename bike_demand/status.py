@@ -15,16 +15,11 @@ from bike_demand.data_times import Age
 from bike_demand.freshness import Missing
 from bike_demand.instance import open_instance
 from bike_demand.made import Made
-from bike_demand.storage.tables import METADATA
-from bike_demand.storage.warehouse import Warehouse, open_warehouse
+from bike_demand.storage.sizes import Size, sizes
+from bike_demand.storage.warehouse import open_warehouse
 
 NAMED: Final = 10
 """Missing partitions that are named."""
-
-_SIZES: Final = """
-SELECT relname AS name, pg_total_relation_size(oid) AS bytes, greatest(reltuples, 0)::bigint AS rows
-FROM pg_class WHERE relname = ANY(%(names)s) AND relkind = 'r' ORDER BY bytes DESC
-"""
 
 
 def show(*, as_json: bool) -> None:
@@ -42,10 +37,10 @@ def show(*, as_json: bool) -> None:
     ages: list[Age] = []
     missing: list[Missing] = []
     failed: set[str] = set()
-    sizes: list[dict[Any, Any]] = []
+    tables: list[Size] = []
     expected = 0
     if database.answers:
-        ages, sizes = data_times.ages(warehouse, configured.systems), _sizes(warehouse)
+        ages, tables = data_times.ages(warehouse, configured.systems), sizes(warehouse)
         with open_instance() as instance:
             asked += services.daemons(instance)
             made = Made(instance)
@@ -75,18 +70,14 @@ def show(*, as_json: bool) -> None:
                             for item in missing[:NAMED]
                         ],
                     },
-                    "tables": sizes,
+                    "tables": [asdict(table) for table in tables],
                 },
                 indent=2,
             )
         )
     else:
-        _print(asked, ages, missing, failed, expected, sizes, now)
+        _print(asked, ages, missing, failed, expected, tables, now)
     raise click.exceptions.Exit(0 if good else 1)
-
-
-def _sizes(warehouse: Warehouse) -> list[dict[Any, Any]]:
-    return warehouse.frame(_SIZES, {"names": [*METADATA.tables]}).to_dict("records")
 
 
 def _age(age: Age, now: datetime) -> dict[str, Any]:
@@ -105,7 +96,7 @@ def _print(
     missing: list[Missing],
     failed: set[str],
     expected: int,
-    sizes: list[dict[Any, Any]],
+    tables: list[Size],
     now: datetime,
 ) -> None:
     console = Console(highlight=False, soft_wrap=True)
@@ -126,10 +117,10 @@ def _print(
     for item in missing[:NAMED]:
         why = item.why_left or ("failed" if item.name in failed else "not made yet")
         console.print(f"  {item.name}: {why}")
-    table = Table("table", "rows, about", "MB", box=None)
-    for size in sizes:
-        table.add_row(size["name"], f"{size['rows']:,}", f"{size['bytes'] / 1e6:,.1f}")
-    console.print(table)
+    listed = Table("table", "rows, about", "MB", box=None)
+    for size in tables:
+        listed.add_row(size.name, f"{size.rows:,}", f"{size.bytes / 1e6:,.1f}")
+    console.print(listed)
 
 
 def _told(age: Age, now: datetime) -> str:

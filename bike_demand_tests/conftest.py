@@ -5,6 +5,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pandas as pd
@@ -26,6 +27,24 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 LONG = ("test_newcomer", "test_demonstration", "test_skill", "test_champion_model", "test_days")
 """Modules whose tests take minutes: begun first, so that nobody waits for the last of them."""
+
+
+TOGETHER = ("test_skill", "test_backtest", "test_model")
+"""Modules whose tests share what takes a minute to make: each is run by one process."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give processes a test at a time, but some modules as a whole."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return module if Path(module).stem in TOGETHER else nodeid
+
+    config.option.loadscopereorder = False  # what takes longest stands first already
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

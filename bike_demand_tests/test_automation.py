@@ -9,7 +9,7 @@ import pytest
 
 from bike_demand import settings
 from bike_demand.automation import closed_partition, present_partition
-from bike_demand.cadence import MODELS, STATUS, WEATHER
+from bike_demand.cadence import ASSET_TAG, MODELS, STATUS, WEATHER
 from bike_demand.definitions import defs
 from bike_demand.defs.ingestion.stations import stations_job
 from bike_demand.defs.ingestion.weather import weather_job
@@ -72,6 +72,7 @@ def test_schedules_of_the_project_are_stopped_until_somebody_starts_them():
         "weather_job_schedule": "*/30 * * * *",
         "training_job_schedule": "0 2 * * *",
         "freshness_job_schedule": "25 * * * *",
+        "retention_job_schedule": "40 5 * * *",
     }
     assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
 
@@ -117,3 +118,13 @@ def test_training_can_be_moved(monkeypatch, tmp_path):
     monkeypatch.setenv("BIKE_DEMAND_TRAINING_CRON", "daily")
     with pytest.raises(settings.InvalidSettingsError, match="time of each day"):
         settings.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["freshness_report", "retention"])
+def test_a_run_beside_the_cadences_is_tagged_so_that_its_failure_is_told(name):
+    [schedule] = [
+        schedule for schedule in defs.schedules or [] if schedule.tags.get(ASSET_TAG) == name
+    ]
+    assert defs.resolve_job_def(schedule.job_name).asset_layer.selected_asset_keys == {
+        dg.AssetKey(name)
+    }

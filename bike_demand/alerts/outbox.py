@@ -42,12 +42,10 @@ class Outbox:
             while queue and self._clock() < end:
                 try:
                     channel.send(queue[0])
-                except ChannelError as error:
-                    failures.append(f"{channel.name}: {error}; {len(queue)} messages wait")
-                    break
                 except Exception as error:  # noqa: BLE001  # what a library makes of an odd setting
-                    name = type(error).__name__  # the text may hold the setting
-                    failures.append(f"{channel.name}: {name}; {len(queue)} messages wait")
+                    # Only our own text is known to hold no setting.
+                    why = error if isinstance(error, ChannelError) else type(error).__name__
+                    failures.append(f"{channel.name}: {why}; {len(queue)} messages wait")
                     break
                 queue.pop(0)
             if queue:

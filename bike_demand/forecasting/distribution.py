@@ -57,30 +57,30 @@ class Distribution:
         before = self.mean()
         from_mean = np.arange(masses.shape[1]) - before[:, None]
 
-        def weighted_by(strength: NDArray[np.float64]) -> NDArray[np.float64]:
-            # Scaled to the greatest weight of a mass, as weights of none there may overflow.
-            exponent = np.where(masses > 0, strength[:, None] * from_mean, -np.inf)
-            exponent -= exponent.max(axis=1, keepdims=True)
-            return np.asarray(masses * np.exp(exponent))
-
         strength = np.zeros(len(masses))
         low, high = strength - _MAX_STRENGTH, strength + _MAX_STRENGTH
         worst = np.full(len(masses), np.inf)
+        off = np.arange(len(masses))  # rows whose mean is not found yet
         for _ in range(_STEPS):
-            weighted = weighted_by(strength)
+            tried, away = strength[off], from_mean[off]
+            weighted = _weighted(masses[off], away, tried)
             total = weighted.sum(axis=1)
-            shift = (weighted * from_mean).sum(axis=1) / total
-            spread = (weighted * from_mean**2).sum(axis=1) / total - shift**2
-            missing = wanted - before - shift
-            low, high = (
-                np.where(missing > 0, strength, low),
-                np.where(missing > 0, high, strength),
-            )
-            step = strength + missing / np.maximum(spread, _ROUNDING)
-            good = (low < step) & (step < high) & (np.abs(missing) <= worst / 2)
-            worst = np.abs(missing)
-            strength = np.where(worst > _ENOUGH, np.where(good, step, (low + high) / 2), strength)
-        return self.of_masses(weighted_by(strength), self.capacity)
+            weighted *= away
+            shift = weighted.sum(axis=1) / total
+            weighted *= away
+            spread = weighted.sum(axis=1) / total - shift**2
+            missing = (wanted[off] - before[off]) - shift
+            lower = low[off] = np.where(missing > 0, tried, low[off])
+            upper = high[off] = np.where(missing > 0, high[off], tried)
+            step = tried + missing / np.maximum(spread, _ROUNDING)
+            good = (lower < step) & (step < upper) & (np.abs(missing) <= worst[off] / 2)
+            worst[off] = np.abs(missing)
+            further = worst[off] > _ENOUGH
+            off = off[further]
+            if not len(off):
+                break
+            strength[off] = np.where(good, step, (lower + upper) / 2)[further]
+        return self.of_masses(_weighted(masses, from_mean, strength), self.capacity)
 
     def with_ends(
         self,
@@ -150,3 +150,17 @@ class Distribution:
     def full(self) -> NDArray[np.float64]:
         """P(Y = capacity): no dock is free."""
         return 1 - self.below(self.capacity.astype(np.float64))
+
+
+def _weighted(
+    masses: NDArray[np.float64], from_mean: NDArray[np.float64], strength: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Masses times e^(strength · distance), scaled to the greatest weight of a mass.
+
+    Weights of no mass may overflow.
+    """
+    exponent = np.where(masses > 0, strength[:, None] * from_mean, -np.inf)
+    exponent -= exponent.max(axis=1, keepdims=True)
+    np.exp(exponent, out=exponent)
+    exponent *= masses
+    return np.asarray(exponent)

@@ -5,7 +5,9 @@ calendar and weather. Here they are put together, row by row. Time is UTC; the l
 feature. A feature sees what was known at its origin, and of that a finite span.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -81,6 +83,9 @@ LOOKS_BACK: Final = max(first for first, _ in (*LOOKBACK, *TARGET_LOOKBACK))
 
 _BLOCK: Final = 60_000
 """Ticks times stations that are computed at a time: they fit a processor's cache."""
+
+_THREADS: Final = min(4, os.cpu_count() or 1)
+"""That compute blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,11 +237,15 @@ def _columns(
     columns = {feature.name: np.empty(ends[-1], dtype=feature.dtype) for feature in declared}
     for name, values in per_tick.items():
         columns[name][:] = np.repeat(values, counts)
-    done = 0
-    for block in evenly_spaced(rows, max(1, _BLOCK // max(1, known.shape[1]))):
-        chosen = known[done : done + len(block)]
-        part = slice(ends[done], ends[done + len(block)])
-        for name, values in per_station(Past(grid, block)).items():
+    blocks = [*evenly_spaced(rows, max(1, _BLOCK // max(1, known.shape[1])))]
+    begins = np.cumsum([0, *map(len, blocks)])
+
+    def fill(number: int) -> None:
+        begin, end = begins[number], begins[number + 1]
+        chosen, part = known[begin:end], slice(ends[begin], ends[end])
+        for name, values in per_station(Past(grid, blocks[number])).items():
             columns[name][part] = np.broadcast_to(values, chosen.shape)[chosen]
-        done += len(block)
+
+    with ThreadPoolExecutor(_THREADS) as pool:  # numpy lets others at work, and each has its part
+        list(pool.map(fill, range(len(blocks))))
     return columns

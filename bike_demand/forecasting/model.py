@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bike_demand.forecasting.distribution import Distribution
 from bike_demand.forecasting.examples import Examples, Joined, concatenated
 from bike_demand.forecasting.grid import TICK, Grid
-from bike_demand.forecasting.learners import Learner, Learnt, Objective, Rows
+from bike_demand.forecasting.learners import Learner, Learnt, Objective, Target
 from bike_demand.forecasting.risk import (
     FEATURES_AHEAD,
     RiskModel,
@@ -355,19 +355,35 @@ def _member(
     fitted: NDArray[np.bool_],
     held: NDArray[np.bool_],
 ) -> Member:
-    def learn(values: NDArray[np.float64], objective: Objective) -> Learnt:
-        known = ~np.isnan(values)
-        fit, stop = (
-            Rows(rows.examples.features[chosen & known], values[chosen & known])
-            for chosen in (fitted, held)
-        )
-        return learner.fit(fit, stop, objective)
+    features = rows.examples.features
 
-    def event(values: NDArray[np.float64]) -> Learnt | None:
-        seen = np.nansum(values[fitted]), np.nansum(values[held])
-        return learn(values, "probability") if seen[0] >= LEAST_EVENTS and seen[1] else None
+    def learn(values: Sequence[NDArray[np.float64]], kinds: Sequence[Objective]) -> list[Learnt]:
+        known = ~np.isnan(values[0])
+        fit, stop = fitted & known, held & known
+        targets = [
+            Target(each[fit], each[stop], kind) for each, kind in zip(values, kinds, strict=True)
+        ]
+        return learner.fit(features[fit], features[stop], targets)
 
-    return Member(learn(rows.change / unit, "mean"), event(rows.empty), event(rows.full))
+    def seen(values: NDArray[np.float64]) -> bool:
+        return bool(np.nansum(values[fitted]) >= LEAST_EVENTS and np.nansum(values[held]))
+
+    # All of the same rows at once; docks are not told by every station.
+    wanted: dict[str, tuple[NDArray[np.float64], Objective]] = {
+        "change": (rows.change / unit, "mean")
+    }
+    wanted |= {
+        event: (values, "probability")
+        for event, values in (("empty", rows.empty), ("full", rows.full))
+        if seen(values)
+    }
+    learnt: dict[str, Learnt] = {}
+    for whole in (True, False):
+        names = [name for name, (values, _) in wanted.items() if whole != np.isnan(values).any()]
+        if names:
+            found = learn(*zip(*(wanted[name] for name in names), strict=True))
+            learnt |= dict(zip(names, found, strict=True))
+    return Member(learnt["change"], learnt.get("empty"), learnt.get("full"))
 
 
 def _mean(functions: Sequence[Learnt | None], features: NDArray[np.float32]) -> NDArray[np.float64]:

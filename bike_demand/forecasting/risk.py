@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from bike_demand.forecasting.examples import Examples
 from bike_demand.forecasting.grid import TICK, Grid
-from bike_demand.forecasting.learners import Learner, Learnt, Rows
+from bike_demand.forecasting.learners import Learner, Learnt, Target
 from bike_demand.forecasting.splits import HOUR, Indices, Pairs, apart, hourly_origins, in_service
 
 AHEAD: Final = 6 * HOUR
@@ -138,16 +138,15 @@ def learn_risk(
     """
 
     def members(values: NDArray[np.float64]) -> tuple[Learnt, ...]:
-        learnt, known = [], ~np.isnan(values)
+        learnt, known = list[Learnt](), ~np.isnan(values)
         for begin, end in blocks:
             held, fitted = (
                 known & chosen for chosen in apart(paths.origins, paths.targets, begin, end)
             )
             if values[fitted].sum() >= LEAST_EVENTS and values[held].any():
-                rows, validation = (
-                    Rows(examples.features[chosen], values[chosen]) for chosen in (fitted, held)
-                )
-                learnt.append(learner.fit(rows, validation, "probability"))
+                target = Target(values[fitted], values[held], "probability")
+                features = examples.features
+                learnt += learner.fit(features[fitted], features[held], [target])
         return tuple(learnt)
 
     return RiskModel(**{event: members(events[event]) for event in EVENTS})

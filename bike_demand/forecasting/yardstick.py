@@ -67,6 +67,24 @@ class Yardstick:
         self._activity = _activity(train)
         self._seen_in_training = ~np.isnan(train.bikes).all(axis=0)
 
+    def rows(self, horizon: timedelta) -> Pairs:
+        """What there is to score of one horizon: known without a model.
+
+        Args:
+            horizon: Whole hours, up to a day.
+
+        Raises:
+            NothingToScoreError: There are no rows.
+        """
+        test = self._joined.of(self._simple.test_pairs(horizon))
+        if not len(test):
+            raise NothingToScoreError(
+                f"Of {test.dropped:,} origins and stations for the test, {horizon // HOUR} h "
+                "ahead, none counts: the station has to be installed and renting, and its "
+                "bikes known, at origin and target, and a day and a week before the target."
+            )
+        return test
+
     def score(
         self,
         horizon: timedelta,
@@ -85,13 +103,7 @@ class Yardstick:
         Raises:
             NothingToScoreError: There are no rows.
         """
-        test = self._joined.of(self._simple.test_pairs(horizon))
-        if not len(test):
-            raise NothingToScoreError(
-                f"Of {test.dropped:,} origins and stations for the test, {horizon // HOUR} h "
-                "ahead, none counts: the station has to be installed and renting, and its "
-                "bikes known, at origin and target, and a day and a week before the target."
-            )
+        test = self.rows(horizon)
         outcome = self._simple.outcome(test)
         losses = losses_of_simple(outcome, self._simple.forecasts(test, horizon))
         examples = self._joined.examples(test, horizon)

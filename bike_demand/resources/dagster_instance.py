@@ -17,7 +17,6 @@ from dagster_postgres.auth import PgTokenProvider
 
 from bike_demand import settings
 from bike_demand.storage import databases
-from bike_demand.storage.databases import Database
 
 
 class _Unconfigured:
@@ -40,12 +39,11 @@ class PostgresInstanceStorage(_Unconfigured, DagsterPostgresStorage):
     ) -> Self:
         """Find or start the server, make the database if need be, and connect to it."""
         configured = settings.load()
+        own = configured.revealed_dagster_postgres_url()
         postgres_url = configured.revealed_postgres_url()
-        url = databases.database_url(
-            databases.locate(postgres_url, configured.home), Database.DAGSTER
-        )
+        url = databases.locate_dagster(own, postgres_url, configured.home)
         databases.create_if_missing(url)
-        if postgres_url is not None:
+        if own is not None or postgres_url is not None:
             return cls(url.render_as_string(hide_password=False), inst_data=inst_data)
         return cls(
             url.set(password=None).render_as_string(),

@@ -98,11 +98,7 @@ class LiveStationFeed(StationFeed):
 
     def _ask(self, fetch: Callable[[GbfsClient], S]) -> dict[str, S | FeedError]:
         # A system without an address is one whose recording was imported.
-        systems = [
-            _gbfs_system(system)
-            for system in settings.load().systems
-            if system.url is not None or system.feeds
-        ]
+        systems = [_gbfs_system(system) for system in settings.load().systems if system.is_live]
         if not systems:
             raise PermanentFailure("The settings give no system an address: add a url to one.")
         return fetch_all([GbfsClient(system, clock=self.now) for system in systems], fetch)

@@ -71,6 +71,27 @@ def locate(postgres_url: str | None, home: Path) -> sa.URL:
         # It has no certificate, whatever PGSSLMODE says for other servers.
         url = server.url("bike_demand").update_query_dict({"sslmode": "disable"})
         return database_url(url, Database.WAREHOUSE)
+    return database_url(_read(postgres_url), Database.WAREHOUSE)
+
+
+def locate_dagster(dagster_url: str | None, postgres_url: str | None, home: Path) -> sa.URL:
+    """The URL of Dagster's own database: as configured, or beside the warehouse.
+
+    Args:
+        dagster_url: `BIKE_DEMAND_DAGSTER_POSTGRES_URL`, or `None`.
+        postgres_url: As in `locate`.
+        home: As in `locate`.
+
+    Raises:
+        embedded.EmbeddedPostgresError: As in `locate`.
+        DatabaseUnavailableError: As in `locate`.
+    """
+    if dagster_url is None:
+        return database_url(locate(postgres_url, home), Database.DAGSTER)
+    return _read(dagster_url).set(drivername=Database.DAGSTER.drivername)
+
+
+def _read(postgres_url: str) -> sa.URL:
     if postgres_url.startswith("postgres://"):  # as hosting providers say it
         postgres_url = postgres_url.replace("postgres://", "postgresql://", 1)
     try:
@@ -84,7 +105,7 @@ def locate(postgres_url: str | None, home: Path) -> sa.URL:
             "postgresql://USER:PASSWORD@HOST:5432/DATABASE, with special characters in the "
             "password percent-encoded."
         )
-    return database_url(given, Database.WAREHOUSE)
+    return given
 
 
 def conninfo(url: sa.URL) -> str:
@@ -146,18 +167,33 @@ def create_if_missing(url: sa.URL) -> None:
         # libpq gives a refused connection no SQLSTATE, so only the catalogue can tell a
         # missing database from a wrong password.
         try:
-            maintenance = connect(url.set(database=MAINTENANCE_DATABASE), autocommit=True)
+            maintenance = connect_beside(url)
         except DatabaseUnavailableError:
             raise refusal from None
         with maintenance:
             maintenance.execute("SELECT pg_advisory_lock(%s)", [CREATE_DATABASE_LOCK])
-            if not _exists(maintenance, url):
+            if not exists(maintenance, url):
                 _create(maintenance, url)
             else:  # another process made it meanwhile, or it is not for us
                 connect(url).close()
 
 
-def _exists(maintenance: psycopg.Connection, url: sa.URL) -> bool:
+def connect_beside(url: sa.URL) -> psycopg.Connection:
+    """Open a connection to the server of a database, which itself need not be there; autocommits.
+
+    Raises:
+        DatabaseUnavailableError: The server does not answer or refuses us.
+    """
+    return connect(url.set(database=MAINTENANCE_DATABASE), autocommit=True)
+
+
+def exists(maintenance: psycopg.Connection, url: sa.URL) -> bool:
+    """Whether the database that the URL names is there.
+
+    Args:
+        maintenance: From `connect_beside`.
+        url: The database.
+    """
     found = maintenance.execute("SELECT 1 FROM pg_database WHERE datname = %s", [url.database])
     return found.fetchone() is not None
 

@@ -369,8 +369,9 @@ def _refuse_unusable(data: Path, uid: int) -> None:
     if version != str(_POSTGRES_MAJOR):
         raise EmbeddedPostgresError(
             f"{data} was made by Postgres {version}, and the embedded one is Postgres "
-            f"{_POSTGRES_MAJOR}. Nothing was touched. Dump it with its own version, or move it "
-            f"away to begin anew. {_advice()}"
+            f"{_POSTGRES_MAJOR}. Nothing was touched. Take a `bike-demand backup` with the version "
+            "of bike_demand that made it, and `bike-demand restore` that into an empty data "
+            f"directory; or move it away to begin anew. {_advice()}"
         )
 
 

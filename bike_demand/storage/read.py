@@ -4,13 +4,15 @@ Columns, windows and systems are left to the server to pick; rows come as Arrow,
 5 to 10 times as fast as a cursor and takes a fifth of its memory.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from psycopg import sql
 
-from bike_demand.storage.conditions import any_of
+from bike_demand.storage.conditions import any_known, any_of
 from bike_demand.storage.databases import conninfo
 from bike_demand.storage.declaration import TableDeclaration
 from bike_demand.storage.errors import (
@@ -66,6 +68,39 @@ def read(
     return to_pandas(declaration, _fetch(warehouse, declaration, query))
 
 
+def batches(
+    warehouse: Warehouse, declaration: TableDeclaration, window: Window | None
+) -> Iterator[pa.RecordBatch]:
+    """Read all columns of a table, some rows at a time, in the order of its key.
+
+    Args:
+        warehouse: Where the table is.
+        declaration: The table.
+        window: Of its time; `None` for all rows.
+
+    Yields:
+        Rows as Arrow. The first comes even if there are none, and tells the types.
+
+    Raises:
+        InvalidFrameError: The table has no time.
+        PermanentStorageError: The table is not there, or not ours to read.
+        TransientStorageError: The server failed.
+    """
+    if window is not None and declaration.time is None:
+        raise InvalidFrameError(
+            f"table {declaration.name!r} is declared without time and cannot be read by window"
+        )
+    windows = None if window is None else [window]
+    query = sql.SQL("{} ORDER BY {}").format(
+        _query(declaration, declaration.columns, windows, {}),
+        sql.SQL(", ").join(map(sql.Identifier, declaration.key)),
+    )
+    with _cursor(warehouse, declaration, query) as cursor:
+        reader = cursor.fetch_record_batch()
+        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield from reader
+
+
 def _columns(declaration: TableDeclaration, columns: Sequence[str] | None) -> Collection[str]:
     if columns is None:
         return declaration.columns
@@ -85,54 +120,72 @@ def _query(
     windows: Sequence[Window] | None,
     scope: Mapping[str, Sequence[Any]],
 ) -> sql.Composed:
-    """The query, with its values as literals: the server cannot bind any in a COPY."""
-    select = sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(declaration.name)
+    """The query, with its values as literals: the server cannot bind any in a COPY.
+
+    Many windows are looked up in the index one after the other. As one long condition they would
+    all be tried on each row: 70 seconds instead of 10 for a month of New York and the hours before.
+    """
+    names, table = (
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.Identifier(declaration.name),
     )
     conditions = [
         any_of(declaration, name, sql.Literal(scope_values(declaration, name, values).to_pylist()))
         for name, values in scope.items()
     ]
-    if windows is not None:
-        leading = declaration.key[0]
-        if leading not in {declaration.time, *scope}:
-            conditions.append(_any_known(declaration.name, leading))
-        time = sql.Identifier(str(declaration.time))
-        bounds = [
-            sql.SQL("({0} >= {1} AND {0} < {2})").format(
-                time, sql.Literal(window.start), sql.Literal(window.end)
-            )
-            for window in windows
-        ]
-        conditions.append(sql.SQL("({})").format(sql.SQL(" OR ").join(bounds)))
-    return sql.SQL("{} WHERE {}").format(
-        select, sql.SQL(" AND ").join([sql.SQL("true"), *conditions])
+    if windows is None:
+        return _select(names, table, conditions)
+    leading = declaration.key[0]
+    if leading not in {declaration.time, *scope}:
+        conditions.append(any_known(declaration))
+    time, several = sql.Identifier(str(declaration.time)), len(windows) > 1
+    begin, end = (
+        (sql.SQL("asked.begin_"), sql.SQL("asked.end_"))
+        if several
+        else (sql.Literal(windows[0].start), sql.Literal(windows[0].end))
+    )
+    conditions += [
+        sql.SQL("{} >= {}").format(time, begin),
+        sql.SQL("{} < {}").format(time, end),
+    ]
+    rows = _select(names, table, conditions)
+    if not several:
+        return rows
+    return sql.SQL(
+        "SELECT {} FROM unnest({}::timestamptz[], {}::timestamptz[]) AS asked(begin_, end_)"
+        " CROSS JOIN LATERAL ({}) AS found"
+    ).format(
+        names,
+        sql.Literal([window.start for window in windows]),
+        sql.Literal([window.end for window in windows]),
+        rows,
     )
 
 
-def _any_known(table: str, leading: str) -> sql.Composed:
-    """Names all values that the key's first column has, found one by one along the index.
-
-    Without it Postgres before 18 reads the whole table for one tick, because the key leads
-    with the system and not with time: 380 ms instead of 4 in two weeks of New York.
-    https://wiki.postgresql.org/wiki/Loose_indexscan
-    """
-    return sql.SQL(
-        "{column} = ANY(ARRAY(WITH RECURSIVE known AS ("
-        "(SELECT min({column}) AS value FROM {table}) UNION ALL "
-        "SELECT (SELECT min({column}) FROM {table} WHERE {column} > known.value) FROM known "
-        "WHERE known.value IS NOT NULL) SELECT value FROM known WHERE value IS NOT NULL))"
-    ).format(column=sql.Identifier(leading), table=sql.Identifier(table))
+def _select(
+    names: sql.Composable, table: sql.Identifier, conditions: Sequence[sql.Composable]
+) -> sql.Composed:
+    return sql.SQL("SELECT {} FROM {} WHERE {}").format(
+        names, table, sql.SQL(" AND ").join([sql.SQL("true"), *conditions])
+    )
 
 
 def _fetch(warehouse: Warehouse, declaration: TableDeclaration, query: sql.Composed) -> Any:
+    with _cursor(warehouse, declaration, query) as cursor:
+        return cursor.fetch_arrow_table()
+
+
+@contextmanager
+def _cursor(
+    warehouse: Warehouse, declaration: TableDeclaration, query: sql.Composed
+) -> Iterator[Any]:
     import adbc_driver_manager
     from adbc_driver_postgresql import dbapi
 
     try:
         with dbapi.connect(conninfo(warehouse.url())) as connection, connection.cursor() as cursor:
             cursor.execute(query.as_string())
-            return cursor.fetch_arrow_table()
+            yield cursor
     except adbc_driver_manager.Error as error:
         known = isinstance(error, adbc_driver_manager.ProgrammingError)
         kind = PermanentStorageError if known else TransientStorageError

@@ -17,7 +17,6 @@ from dagster._core.test_utils import freeze_time
 
 from bike_demand import cadence as cadences
 from bike_demand import settings
-from bike_demand.alerts import Message
 from bike_demand.automation import closed_partition, condition_sensor, present_partition
 from bike_demand.cadence import ASSET_TAG, CADENCES, Cadence
 from bike_demand.data_times import Age, stale_at
@@ -32,6 +31,7 @@ from bike_demand.made import Made
 from bike_demand.resources import PostgresIOManager
 from bike_demand.settings import System
 from bike_demand.storage.windows import Window
+from bike_demand_tests.automation.channel import Channel
 
 # The sensors look each minute; these are those at which something can have changed.
 MINUTES = {0, 2, 5, 10, 15, 20, 30, 35, 40, 45, 50}
@@ -87,6 +87,10 @@ class World:
             for need in cadence.needs
         )
 
+    def can_make(self, cadence: Cadence, start: datetime) -> bool:
+        """Whether of some system there is."""
+        return any(self.has_needs(cadence, start, system) for system in self.systems)
+
     def ages(self, _: object, systems: Collection[System]) -> list[Age]:
         """As the tables would tell, of `bike_demand.data_times`."""
         found = []
@@ -96,18 +100,6 @@ class World:
                 at = stale_at(cadence, system, newest)
                 found.append(Age(cadence.name, system.system_id, newest, at))
         return found
-
-
-class Channel:
-    """Keeps what is told."""
-
-    name = "kept"
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-
-    def send(self, message: Message) -> None:
-        self.messages.append(message)
 
 
 class Days:
@@ -135,11 +127,7 @@ class Days:
         self.lines: list[str] = []
 
     def _too_little(self, _: object, window: Window) -> str | None:
-        enough = any(
-            self.world.has_needs(cadences.MODELS, window.start, system)
-            for system in self.world.systems
-        )
-        return None if enough else "too little history"
+        return None if self.world.can_make(cadences.MODELS, window.start) else "too little history"
 
     def _stand_ins(self) -> dg.Definitions:
         real = build_definitions()
@@ -266,10 +254,7 @@ class Days:
         return [
             key
             for key in self.missing(cadence)
-            if not cadence.live
-            and any(
-                self.world.has_needs(cadence, windows[key], system) for system in self.world.systems
-            )
+            if not cadence.live and self.world.can_make(cadence, windows[key])
         ]
 
     def _windows(self, cadence: Cadence) -> dict[str, datetime]:
@@ -281,13 +266,9 @@ class Days:
         """How many runs did."""
         return len(self.instance.get_runs(dg.RunsFilter(statuses=[DagsterRunStatus.FAILURE])))
 
-    def told(self) -> list[tuple[str, str]]:
-        """Kinds and titles of what people were told."""
-        return [(one.kind, one.title.partition(":")[0]) for one in self.channel.messages]
-
     def account(self) -> Mapping[str, int]:
         """What came of it, for the table of all such days."""
-        kinds = Counter(kind for kind, _ in self.told())
+        kinds = Counter(kind for kind, _ in self.channel.told())
         return {
             "partitions due": sum(len(self._windows(cadence)) for cadence in CADENCES),
             "missing": sum(len(self.missing(cadence)) for cadence in CADENCES),

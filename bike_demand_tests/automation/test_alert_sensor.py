@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from dagster import DagsterRunStatus
 
-from bike_demand.alerts import ChannelError
 from bike_demand.cadence import FEATURES, MODELS, STATUS
 from bike_demand.defs.monitoring import alert_sensor as module
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor_at
@@ -20,21 +19,10 @@ from bike_demand.storage.frames import empty_frame
 from bike_demand.storage.replace import Rows, replace
 from bike_demand.storage.tables import STATION_DEMAND, STATION_STATUS
 from bike_demand.storage.windows import Window
+from bike_demand_tests.automation.channel import Channel
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-class Channel:
-    name = "kept"
-
-    def __init__(self):
-        self.messages, self.down = [], False
-
-    def send(self, message):
-        if self.down:
-            raise ChannelError("it is down")
-        self.messages.append(message)
 
 
 class Watch:
@@ -54,7 +42,7 @@ class Watch:
             self.instance, cursor=self._cursor, resources={"io_manager": self._io_manager}
         )
         self._cursor = self._sensor.evaluate_tick(context).cursor
-        return [(one.kind, one.title.partition(":")[0]) for one in self.channel.messages[before:]]
+        return self.channel.told()[before:]
 
     def later(self, span):
         """What is told in the time that passes, looked at every ten minutes."""
@@ -77,11 +65,16 @@ class Watch:
             if error:
                 raise error
 
+        self.materialize([stand_in], key, cadence.tags(5) if tags is None else tags)
+
+    def materialize(self, assets, key, tags, selection=None):
+        """A run of some assets, whether it ends well or not."""
         dg.materialize(
-            [stand_in],
+            assets,
             partition_key=key,
+            selection=selection,
             instance=self.instance,
-            tags=cadence.tags(5) if tags is None else tags,
+            tags=tags,
             raise_on_error=False,
             run_config=QUIET,
         )
@@ -160,14 +153,11 @@ def test_the_asset_that_failed_is_named_and_not_the_first_of_its_cadence(watch):
         def champion_model():
             pass
 
-        dg.materialize(
+        watch.materialize(
             [lightgbm_model, xgboost_model, champion_model],
-            partition_key="2026-03-05",
+            "2026-03-05",
+            MODELS.tags(5),
             selection=None if not xgboost else [xgboost_model, champion_model],
-            instance=watch.instance,
-            tags=MODELS.tags(5),
-            raise_on_error=False,
-            run_config=QUIET,
         )
 
     watch.instance.report_runless_asset_event(
@@ -200,14 +190,8 @@ def test_what_is_fetched_along_with_the_snapshot_is_told_by_its_own_name(watch):
             if not information:
                 raise PermanentFailure("It is gone.")
 
-        dg.materialize(
-            [station_status, station_information],
-            partition_key=watch.key(STATUS, hours=1),
-            instance=watch.instance,
-            tags=STATUS.tags(10),
-            raise_on_error=False,
-            run_config=QUIET,
-        )
+        key = watch.key(STATUS, hours=1)
+        watch.materialize([station_status, station_information], key, STATUS.tags(10))
 
     run(information=False)
     assert watch.tick() == [("opened", "station_information failing")]

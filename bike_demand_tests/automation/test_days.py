@@ -77,7 +77,7 @@ def test_an_ordinary_day_makes_each_partition_once(drive):
     of_the_day = Counter(name for name, key in days.asked if key.startswith("2026-03-06"))
     assert [of_the_day[cadence.name] for cadence in CADENCES[:5]] == [96, 48, 24, 24, 24]
     assert days.asked["lightgbm_model", "2026-03-05"] == 1
-    assert days.told() == []
+    assert days.channel.told() == []
 
 
 def test_a_missed_snapshot_stays_a_gap_and_costs_nothing_else(drive):
@@ -88,7 +88,7 @@ def test_a_missed_snapshot_stays_a_gap_and_costs_nothing_else(drive):
         assert days.missing(cadence) == []
     no_more_than_allowed(days)
     assert 1 < days.asked["station_status", "2026-03-06-01:15"] <= 1 + TRIES
-    assert days.told() == told_and_over("station_status failing")
+    assert days.channel.told() == told_and_over("station_status failing")
 
 
 def test_a_forecast_whose_first_snapshot_is_missing_is_not_asked_for(drive):
@@ -96,7 +96,7 @@ def test_a_forecast_whose_first_snapshot_is_missing_is_not_asked_for(drive):
     days.pass_time(START + 2 * HOUR + 40 * MINUTE)
     assert days.missing(cadences.FORECAST) == ["2026-03-06-01:00"]
     assert ("station_forecast", "2026-03-06-01:00") not in days.asked
-    assert days.told() == told_and_over("station_status failing")
+    assert days.channel.told() == told_and_over("station_status failing")
 
 
 def test_six_hours_without_the_feed_leave_a_gap_of_six_hours_and_no_other(drive):
@@ -107,7 +107,7 @@ def test_six_hours_without_the_feed_leave_a_gap_of_six_hours_and_no_other(drive)
     assert days.missing(cadences.FEATURES) == hours
     assert days.missing(cadences.FORECAST) == hours
     no_more_than_allowed(days)
-    assert days.told() == told_and_over("station_status failing")
+    assert days.channel.told() == told_and_over("station_status failing")
 
 
 def test_twelve_hours_without_the_daemon_are_made_good_as_far_as_can_be(drive):
@@ -121,7 +121,7 @@ def test_twelve_hours_without_the_daemon_are_made_good_as_far_as_can_be(drive):
     assert "2026-03-06-01:00" not in days.missing(cadences.DEMAND)
     assert days.missing(cadences.FORECAST)[-1] == "2026-03-06-13:00"
     no_more_than_allowed(days)
-    assert days.told() == [("notice", "Nobody looked for 12 h 5 min")]
+    assert days.channel.told() == [("notice", "Nobody looked for 12 h 5 min")]
 
 
 def test_what_failed_when_its_condition_asked_is_made_by_the_sensor(drive):
@@ -130,7 +130,7 @@ def test_what_failed_when_its_condition_asked_is_made_by_the_sensor(drive):
     assert days.missing(cadences.FEATURES) == []
     assert days.asked["station_features", "2026-03-06-00:00"] == 2
     no_more_than_allowed(days)
-    assert days.told() == told_and_over("station_features failing")
+    assert days.channel.told() == told_and_over("station_features failing")
 
 
 def test_without_the_weather_everything_else_goes_on(drive):
@@ -140,7 +140,7 @@ def test_without_the_weather_everything_else_goes_on(drive):
     for cadence in (cadences.STATUS, *MADE_LATER):
         assert days.missing(cadence) == []
     no_more_than_allowed(days)
-    assert days.told() == told_and_over("weather failing")
+    assert days.channel.told() == told_and_over("weather failing")
 
 
 def test_a_training_that_fails_is_tried_three_times_more_and_given_up(drive):
@@ -152,7 +152,7 @@ def test_a_training_that_fails_is_tried_three_times_more_and_given_up(drive):
     assert days.asked["lightgbm_model", "2026-03-05"] == 1 + TRIES
     assert any("given up after 3 tries" in line for line in days.lines)
     no_more_than_allowed(days)
-    assert days.told() == [("opened", "lightgbm_model failing")]
+    assert days.channel.told() == [("opened", "lightgbm_model failing")]
 
 
 def test_a_backfill_of_last_month_makes_nothing_look_fresh(drive):
@@ -163,7 +163,7 @@ def test_a_backfill_of_last_month_makes_nothing_look_fresh(drive):
     days.pass_time(START + 2 * HOUR + 10 * MINUTE)
     assert "2026-03-06-02:00" in days.missing(cadences.STATUS)
     assert 1 < days.asked["station_status", "2026-03-06-01:45"] <= 1 + TRIES
-    assert days.told() == [("opened", "station_status failing")]
+    assert days.channel.told() == [("opened", "station_status failing")]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_night_on_which_clocks_change_is_a_night_like_any_other(day, drive):
         assert days.missing(cadence) == [], cadence.name
     assert set(days.asked.values()) == {1}
     assert days.failed() == 0
-    assert days.told() == []
+    assert days.channel.told() == []
 
 
 def test_one_system_of_two_that_is_down_costs_the_other_nothing(drive):
@@ -192,4 +192,4 @@ def test_one_system_of_two_that_is_down_costs_the_other_nothing(drive):
     assert hours["a"] - hours["b"] == {START + number * HOUR for number in (1, 2, 3)}
     assert set(days.asked.values()) == {1}
     assert days.failed() == 0
-    assert days.told() == told_and_over("station_status b stale")
+    assert days.channel.told() == told_and_over("station_status b stale")

@@ -300,9 +300,10 @@ class Watched:
     def __init__(self):
         self.seen = []
 
-    def fit(self, rows, validation, objective):
-        assert objective == "probability"
-        self.seen.append((rows.features[:, 0], validation.features[:, 0]))
+    def fit(self, features, held, targets):
+        assert [target.objective for target in targets] == ["probability"]
+        self.seen.append((features[:, 0], held[:, 0]))
+        return [None]
 
 
 def test_where_docks_are_not_told_full_is_not_known(grid):

@@ -7,7 +7,7 @@ checks of it along, and a backfill of a month would look a thousand times at the
 import dagster as dg
 
 from bike_demand import data_times, freshness, settings
-from bike_demand.automation import utc_now
+from bike_demand.automation import by_the_clock, utc_now
 from bike_demand.cadence import CADENCES
 from bike_demand.data_times import Age
 from bike_demand.freshness import Missing
@@ -93,15 +93,11 @@ def _recent(asset: str, ages: list[Age]) -> dg.AssetCheckResult:
     )
 
 
-freshness_job = dg.define_asset_job(
+freshness_job, freshness_schedule = by_the_clock(
+    NAME,
     "freshness_job",
-    selection=dg.AssetSelection.assets(NAME),
-    description="What stands missing or old.",
-)
-freshness_schedule = dg.ScheduleDefinition(
-    job=freshness_job,
-    cron_schedule="25 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus(settings.load().schedules.upper()),
-    description="Hourly, when everything else has had its time.",
+    "25 * * * *",
+    settings.load(),
+    what="What stands missing or old.",
+    when="Hourly, when everything else has had its time.",
 )

@@ -1,0 +1,36 @@
+"""How large the project's tables are."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bike_demand.storage.tables import METADATA
+from bike_demand.storage.warehouse import Warehouse
+
+_SIZES: Final = """
+SELECT relname, greatest(reltuples, 0)::bigint, pg_total_relation_size(oid)
+FROM pg_class WHERE relname = ANY(%(names)s) AND relkind = 'r'
+AND relnamespace = 'public'::regnamespace
+ORDER BY 3 DESC
+"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a table.
+
+    Attributes:
+        name: The table's.
+        rows: As many as the server reckons.
+        bytes: With its indexes.
+    """
+
+    name: str
+    rows: int
+    bytes: int
+
+
+def sizes(warehouse: Warehouse) -> list[Size]:
+    """Of the project's tables, the largest first."""
+    with warehouse.connection() as connection:
+        found = connection.execute(_SIZES, {"names": [*METADATA.tables]}).fetchall()
+    return [Size(*row) for row in found]

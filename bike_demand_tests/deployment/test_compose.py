@@ -1,0 +1,131 @@
+"""What can be said of docker-compose.yml and the Dockerfile without Docker."""
+
+import re
+
+import pytest
+import yaml
+
+from bike_demand_tests.deployment.compose import (
+    IMAGE,
+    ROOT,
+    MissingVariableError,
+    in_order,
+    services,
+)
+
+SECRETS = (
+    "POSTGRES_PASSWORD",
+    "BIKE_DEMAND_DB_PASSWORD",
+    "DAGSTER_DB_PASSWORD",
+    "MLFLOW_DB_PASSWORD",
+)
+GIVEN = {name: f"given{number}" for number, name in enumerate(SECRETS)}
+
+
+@pytest.fixture
+def declared():
+    return services(GIVEN)
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+def test_without_a_secret_nothing_starts_and_its_name_is_told(missing):
+    with pytest.raises(MissingVariableError, match=f"variable {missing} is missing.*env.example"):
+        services({name: value for name, value in GIVEN.items() if name != missing})
+
+
+def test_the_example_of_env_names_each_secret_and_gives_none():
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    given = dict(line.split("=") for line in lines if line and not line.startswith("#"))
+    assert given == dict.fromkeys(SECRETS, "")
+    with pytest.raises(MissingVariableError):
+        services(given)
+
+
+def test_an_env_file_is_never_committed():
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_pages_are_for_this_machine_only(declared):
+    published = [port for service in declared.values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_each_service_has_a_limit_a_restart_policy_and_stays(declared):
+    for name, service in declared.items():
+        assert re.fullmatch(r"\d+g", service["mem_limit"]), name
+        assert service["restart"] in {"unless-stopped", "on-failure:3"}, name
+        if name != "migrate":
+            assert service["healthcheck"]["test"][0] == "CMD", name
+
+
+def test_images_are_of_one_version(declared):
+    for service in declared.values():
+        assert re.search(r":\d+\.\d+", service["image"])
+    assert re.search(r"ARG PYTHON=3\.\d+\.\d+-slim", (ROOT / "Dockerfile").read_text())
+
+
+def test_the_migration_comes_before_all_that_need_tables(declared):
+    order = in_order(declared)
+    assert order[0] == "postgres"
+    assert {*order[order.index("migrate") + 1 :]} == {"code", "webserver", "daemon"}
+    condition = declared["code"]["depends_on"]["migrate"]["condition"]
+    assert condition == "service_completed_successfully"
+
+
+def test_no_secret_is_among_a_commands_words(declared):
+    for service in declared.values():
+        words = [*service["command"], *service.get("healthcheck", {}).get("test", [])]
+        assert not any(secret in word for word in words for secret in GIVEN.values())
+
+
+def test_each_role_knows_its_own_database_only(declared):
+    def secrets(service):
+        told = " ".join(str(value) for value in declared[service].get("environment", {}).values())
+        return {name for name, value in GIVEN.items() if value in told}
+
+    assert secrets("postgres") == {*SECRETS}
+    assert secrets("mlflow") == {"MLFLOW_DB_PASSWORD"}
+    assert secrets("code") == {"BIKE_DEMAND_DB_PASSWORD", "DAGSTER_DB_PASSWORD"}
+
+
+def test_the_image_has_the_files_that_its_services_read():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    for source in IMAGE:
+        assert source in dockerfile
+        assert f"!{source}" in ignored
+    assert "USER bike_demand" in dockerfile
+
+
+def test_the_workspace_names_the_code_service_and_its_port(declared):
+    [entry] = yaml.safe_load((ROOT / "deploy" / "workspace.yaml").read_text())["load_from"]
+    server = entry["grpc_server"]
+    assert server["host"] in declared
+    assert str(server["port"]) in declared["code"]["command"]
+
+
+def test_kubernetes_has_the_limits_and_retries_of_dagster_yaml():
+    values = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "values.yaml").read_text())
+    ours = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+
+    def in_snake_case(told):
+        if isinstance(told, dict):
+            return {
+                re.sub("([A-Z])", lambda found: f"_{found[1].lower()}", key): in_snake_case(inner)
+                for key, inner in told.items()
+            }
+        return [in_snake_case(inner) for inner in told] if isinstance(told, list) else told
+
+    theirs = in_snake_case({"concurrency": values["concurrency"], **values["dagsterDaemon"]})
+    [ours_per_asset, _] = ours["concurrency"]["runs"]["tag_concurrency_limits"]
+    ours_per_asset["value"] = in_snake_case(ours_per_asset["value"])
+    assert theirs["concurrency"] == {"enabled": True, **ours["concurrency"]}
+    assert theirs["run_monitoring"] == {**ours["run_monitoring"], "poll_interval_seconds": 60}
+    assert theirs["run_retries"] == ours["run_retries"]
+    assert in_snake_case(values["retention"]) == {"enabled": True, **ours["retention"]}
+    queue = theirs["run_coordinator"]["config"]["queued_run_coordinator"]
+    assert queue == ours["run_queue"]
+    version = re.search(r"--version (\S+)", (ROOT / "deploy/kubernetes/values.yaml").read_text())
+    assert version
+    assert f"dagster=={version[1]}" in (ROOT / "pyproject.toml").read_text()
