@@ -228,7 +228,7 @@ def _past(warehouse: Warehouse, system_id: str) -> Past:
     with warehouse.connection() as connection:
         [row] = connection.execute(PAST, {"system": system_id}).fetchall()
     first, last, origin, days = row
-    return Past(first, last, origin, days)
+    return Past(first, last, origin, days, datetime.now(UTC))
 
 
 SUMMARY = """

@@ -30,17 +30,23 @@ class Past:
         last: The last one: it stands for now.
         origin: The last one at a full hour.
         days: The UTC days that have a snapshot at any full hour, in order.
+        now: The clock's time, UTC.
     """
 
     first: datetime
     last: datetime
     origin: datetime
     days: Sequence[datetime]
+    now: datetime
 
     @property
     def end(self) -> datetime:
-        """Where the last whole UTC day ends."""
-        return (self.last + timedelta(minutes=15)).replace(
+        """Where the last whole UTC day ends.
+
+        A quarter of an hour before midnight a day has all its ticks, but Dagster has no partition
+        of it yet.
+        """
+        return min(self.last + timedelta(minutes=15), self.now).replace(
             hour=0, minute=0, second=0, microsecond=0
         )
 
