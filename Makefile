@@ -50,7 +50,7 @@ $(INSTALLED):
 lock:
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --output-file requirements-run.lock pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --output-file requirements-dev.lock --extra dev pyproject.toml
-	grep -A 40 '^uv==' requirements-dev.lock | sed '/^    # via/,$$d' > requirements-setup.lock
+	printf 'uv\nhatchling\neditables\n' | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraint requirements-dev.lock --output-file requirements-setup.lock -
 
 down:
 	$(VENV)/bin/bike-demand down

@@ -560,3 +560,19 @@ def backtest(  # noqa: PLR0913  # one for each option
         breakdowns=tuple(dict.fromkeys(breakdowns)),
     )
     work.run(path, plan, station_information, out, plot)
+
+
+@main.command()
+@click.option(
+    "--hours", type=click.FloatRange(0.2, 48), default=2.0, show_default=True, help="How long."
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the faults.")
+def drill(hours: float, seed: int) -> None:
+    """Let the pipeline run on the simulated city while things go wrong, and account for it.
+
+    In a data directory of its own, on Postgres killed, a feed in trouble, a stopped daemon and a
+    full disk, the last on a disk of at most 8 GiB. What has to hold: docs/operations.md.
+    """
+    from bike_demand.drill import play
+
+    play.run(timedelta(hours=hours), seed)

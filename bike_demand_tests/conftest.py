@@ -53,15 +53,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what came of the days that were driven, as a table."""
-    rows = [
-        days
+    """Show what came of the days that were driven and of the rehearsal, as tables."""
+    told = [
+        dict(report.user_properties)
         for report in terminalreporter.stats.get("", [])
-        if report.when == "teardown" and (days := dict(report.user_properties).get("days"))
+        if report.when == "teardown"
     ]
+    rows = [properties["days"] for properties in told if "days" in properties]
     if rows:
         terminalreporter.section("days that were driven")
         terminalreporter.write_line(str(pd.DataFrame(rows).to_markdown(index=False)))
+    for properties in told:
+        if "rehearsal" in properties:
+            terminalreporter.section("services that were killed")
+            table = pd.DataFrame(properties["rehearsal"])
+            terminalreporter.write_line(str(table.to_markdown(index=False)))
 
 
 @pytest.fixture(scope="session")

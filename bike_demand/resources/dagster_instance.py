@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import sqlalchemy as sa
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._serdes import ConfigurableClassData
@@ -31,6 +32,12 @@ class _Unconfigured:
 class PostgresInstanceStorage(_Unconfigured, DagsterPostgresStorage):
     """Dagster's runs, events and schedules, in a database beside the warehouse."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As Dagster's own."""
+        super().__init__(*args, **kwargs)
+        for storage in (self.run_storage, self.event_log_storage, self.schedule_storage):
+            _ask_before_use(storage)
+
     @classmethod
     def from_config_value(
         cls,
@@ -50,6 +57,28 @@ class PostgresInstanceStorage(_Unconfigured, DagsterPostgresStorage):
             inst_data=inst_data,
             token_provider=_EmbeddedServer(configured.home),
         )
+
+
+def _ask_before_use(storage: Any) -> None:
+    """The web page keeps connections; those of before a restart of the server are no use.
+
+    Without this, the first clicks after a restart are errors.
+    """
+    keep = storage.optimize_for_webserver
+
+    def optimize_for_webserver(*args: Any, **kwargs: Any) -> None:
+        keep(*args, **kwargs)
+        engine: sa.Engine = storage._engine  # noqa: SLF001  # Dagster has no other name for it
+
+        def ask(connection: Any, *_: object) -> None:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise sa.exc.InvalidatePoolError from error  # another one is made
+
+        sa.event.listen(engine, "checkout", ask)
+
+    storage.optimize_for_webserver = optimize_for_webserver
 
 
 class _EmbeddedServer(PgTokenProvider):
