@@ -27,6 +27,7 @@ FORBIDDEN = {
 # From the top floor down; a part imports only from floors below its own.
 FLOORS = [
     {"cli"},
+    {"drill"},
     {"backtest", "backup", "demonstration", "deployment", "development", "export", "status"},
     {"main_job", "present"},
     {"import_history"},

@@ -266,7 +266,7 @@ def _rows(
     if not acknowledged:
         return dict.fromkeys(("rows", "lost", "duplicates", "wrong_keys"), 0)
     # The weather's time is when it was told; all others are the begin of their window.
-    wrong = "extract(epoch FROM {time}) % %(period)s <> 0"
+    wrong = "extract(epoch FROM {time}) %% %(period)s <> 0"
     if table is WEATHER:
         wrong = "false"
     if "station_id" in table.key:
@@ -278,7 +278,7 @@ def _rows(
     }
     values = {
         "first": cadence.partitions.time_window_for_partition_key(min(acknowledged)).start,
-        "period": cadence.period.total_seconds(),
+        "period": int(cadence.period.total_seconds()),
         "stations": [*stations],
     }
     with warehouse.connection() as connection:

@@ -1,6 +1,7 @@
 """Plays a drill from beginning to end."""
 
 import os
+import signal
 import socket
 import time
 from contextlib import ExitStack
@@ -47,6 +48,8 @@ def run(length: timedelta, seed: int) -> None:
             "of the settings."
         )
     demonstration.run()
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background both may be ignored
+        signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:
         stack.enter_context(alone(configured.home, "dev"))
         plan = demo_city.founded(configured.home, datetime.now(UTC))
