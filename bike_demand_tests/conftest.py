@@ -1,7 +1,6 @@
 """What every test may ask for: a real server, and a database of its own on it."""
 
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from bike_demand.storage import databases, embedded
 from bike_demand.storage.migrations import migrate
 from bike_demand.storage.warehouse import Warehouse
+from bike_demand_tests.processes import free_ports
 
 # Before anything reads the settings: no test sees those of the person who runs it.
 OURS = ("BIKE_DEMAND_", "DAGSTER_", "MLFLOW_", "OPENWEATHER_")
@@ -121,6 +121,4 @@ def shared_data() -> Path:
 @pytest.fixture
 def closed_port() -> int:
     """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]

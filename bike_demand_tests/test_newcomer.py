@@ -2,19 +2,14 @@
 
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
-import requests
 
 from bike_demand.simulation.city import City
 from bike_demand.simulation.clock import Clock
@@ -22,11 +17,11 @@ from bike_demand.simulation.misbehaviour import Misbehaviour
 from bike_demand.simulation.plan import Plan
 from bike_demand.simulation.server import CityServer
 from bike_demand.storage import embedded
+from bike_demand_tests.processes import serving, until
 from bike_demand_tests.storage.test_embedded import postmasters
 
 ROOT = Path(__file__).parents[1]
 PARTITION = "2026-01-05"
-PATIENCE_S = 180  # for a busy machine; an idle one needs a tenth
 
 
 @pytest.fixture
@@ -203,53 +198,3 @@ def cities(parent: int) -> list[psutil.Process]:
         for process in psutil.process_iter(["cmdline"])
         if ["--parent", str(parent)] == (process.info["cmdline"] or [])[-2:]
     ]
-
-
-@contextmanager
-def serving(command: list[str], environment: dict[str, str]):
-    """Run the web server, give a function that queries it, and end it as Ctrl-C does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [*command, "--port", str(port)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-    def query(text: str) -> dict:
-        answer = requests.post(
-            f"http://127.0.0.1:{port}/graphql", json={"query": text}, timeout=60
-        ).json()
-        assert not answer.get("errors"), answer
-        return answer["data"]
-
-    def answers() -> bool:
-        assert process.poll() is None, f"{command} ended with {process.returncode}"
-        try:
-            return bool(query("{ version }"))
-        except requests.ConnectionError:
-            return False
-
-    try:
-        until(answers, f"{command} answers")
-        query.pid = process.pid
-        yield query
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(PATIENCE_S)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def until(condition, what: str) -> None:
-    """Poll other processes until something holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"in vain: {what}"
-        time.sleep(0.25)

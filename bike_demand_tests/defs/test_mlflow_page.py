@@ -10,7 +10,7 @@ import requests
 from click.testing import CliRunner
 
 from bike_demand.cli import main
-from bike_demand_tests.test_newcomer import until
+from bike_demand_tests.processes import until
 
 
 @pytest.fixture

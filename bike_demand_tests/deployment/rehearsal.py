@@ -7,11 +7,9 @@ names of hosts, ports and volumes are those of this machine. Postgres is Debian'
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,9 @@ from typing import Any
 import psutil
 
 from bike_demand_tests.deployment.compose import IMAGE, ROOT, in_order, services
+from bike_demand_tests.processes import PATIENCE_S, free_ports, until
 
 DEBIAN = Path("/usr/lib/postgresql")
-PATIENCE_S = 240
 MARK = "REHEARSAL_OF"
 """Variable by which the processes of a service are known."""
 
@@ -30,15 +28,6 @@ def server_programs() -> Path | None:
     """Where Debian has its newest Postgres server."""
     found = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     return found[-1].parent if found else None
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Poll other processes until something holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (held := condition()):
-        assert time.monotonic() < deadline, f"in vain: {what}"
-        time.sleep(0.25)
-    return held
 
 
 class Rehearsal:
@@ -55,7 +44,8 @@ class Rehearsal:
         self._folder, self._programs = folder, programs
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self.declared = services(variables)
-        self.ports = _free_ports(["postgres", "mlflow", "code", "webserver"])
+        names = ["postgres", "mlflow", "code", "webserver"]
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.image = folder / "image"
         self.image.mkdir()
         for source, name in IMAGE.items():
@@ -205,14 +195,3 @@ class Rehearsal:
                 run("sh", str(script))
             run("pg_ctl", "-D", str(data), "-w", "stop")
         return [*command, *place], options
-
-
-def _free_ports(names: list[str]) -> dict[str, int]:
-    """Different ones that nobody listens at."""
-    probes = {name: socket.socket() for name in names}
-    for probe in probes.values():
-        probe.bind(("127.0.0.1", 0))
-    ports = {name: probe.getsockname()[1] for name, probe in probes.items()}
-    for probe in probes.values():
-        probe.close()
-    return ports

@@ -20,8 +20,9 @@ from bike_demand.simulation.plan import Plan
 from bike_demand.simulation.recording import write_recording
 from bike_demand.simulation.server import CityServer
 from bike_demand.simulation.streets import CENTRE
-from bike_demand_tests.deployment.rehearsal import Rehearsal, server_programs, until
+from bike_demand_tests.deployment.rehearsal import Rehearsal, server_programs
 from bike_demand_tests.deployment.test_compose import SECRETS
+from bike_demand_tests.processes import until
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 DAYS = 11
