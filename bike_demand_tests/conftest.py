@@ -25,11 +25,19 @@ os.environ["BIKE_DEMAND_HOME"] = str(Path(tempfile.gettempdir()) / "bike_demand_
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-LONG = ("test_newcomer", "test_demonstration", "test_skill", "test_champion_model", "test_days")
+LONG = (
+    "test_rehearsal",
+    "test_newcomer",
+    "test_page",
+    "test_demonstration",
+    "test_skill",
+    "test_champion_model",
+    "test_days",
+)
 """Modules whose tests take minutes: begun first, so that nobody waits for the last of them."""
 
 
-TOGETHER = ("test_skill", "test_backtest", "test_model")
+TOGETHER = ("test_skill", "test_backtest", "test_model", "test_page")
 """Modules whose tests share what takes a minute to make: each is run by one process."""
 
 

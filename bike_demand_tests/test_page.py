@@ -1,0 +1,122 @@
+"""Dagster's page of `make dev`, in a real browser: what people see and click."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from bike_demand.definitions import defs
+from bike_demand.storage import embedded
+from bike_demand_tests.processes import PATIENCE_S, serving
+
+ASSETS = sorted(spec.key.to_user_string() for spec in defs.resolve_all_asset_specs())
+GROUPS = ("features", "forecasting", "ingestion", "monitoring", "training")
+QUIETLY = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """The program."""
+    found = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if found is None:
+        pytest.skip("no browser is here: apt-get install chromium")
+    return found
+
+
+@pytest.fixture(scope="module")
+def url(chromium, tmp_path_factory) -> Iterator[str]:
+    """The page's address, in a data directory that was empty."""
+    home = tmp_path_factory.mktemp("page")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "BIKE_DEMAND_HOME": str(home), "PATH": path}
+    try:
+        with serving(["bike-demand", "dev"], environment) as dagster:
+            yield dagster.url
+    finally:
+        embedded.stop(home / "postgres")
+
+
+@pytest.fixture(scope="module")
+def page(url, chromium) -> Iterator[Page]:
+    """A window."""
+    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=[*QUIETLY, *sandbox]) as browser,
+        browser.new_page(base_url=url, viewport={"width": 1440, "height": 900}) as window,
+    ):
+        window.set_default_timeout(PATIENCE_S * 1000)
+        expect.set_options(timeout=PATIENCE_S * 1000)
+        yield window
+
+
+@pytest.fixture
+def errors(page) -> Iterator[list[str]]:
+    """What the page complains of from now on."""
+    told: list[str] = []
+
+    def of_console(message) -> None:
+        if message.type == "error":
+            told.append(message.text)
+
+    def of_page(error) -> None:
+        told.append(str(error))
+
+    page.on("console", of_console)
+    page.on("pageerror", of_page)
+    yield told
+    page.remove_listener("console", of_console)
+    page.remove_listener("pageerror", of_page)
+
+
+@pytest.mark.parametrize("asset", ASSETS)
+def test_the_page_of_an_asset_shows_it_without_an_error(page, errors, asset):
+    page.goto(f"/assets/{asset}")
+    expect(page.get_by_text("Description", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Group", exact=True).first).to_be_visible()
+    described = next(
+        spec.description for spec in defs.resolve_all_asset_specs() if spec.key.path == [asset]
+    )
+    first_words = described.split(".")[0].split("`")[0].strip()
+    expect(page.get_by_text(first_words).first).to_be_visible()
+    assert errors == []
+
+
+def test_the_graph_has_every_asset_in_its_group(page, errors):
+    page.goto("/asset-groups?expanded=" + ",".join(f"global@global:{group}" for group in GROUPS))
+    for group in GROUPS:
+        expect(page.get_by_text(group, exact=True).locator("visible=true").first).to_be_visible()
+    expect(page.get_by_text("station_forecast", exact=True).first).to_be_visible()
+    assert errors == []
+
+
+def test_a_click_materialises_a_partition(page, errors):
+    page.goto("/assets/local_calendar")
+    page.get_by_role("button", name="Materialize").first.click()
+    page.get_by_role("button", name="Latest", exact=True).click()
+    page.get_by_role("button", name="Launch").click()
+    page.goto("/assets/local_calendar?view=events")
+    expect(page.get_by_text("materialized in run").first).to_be_visible()
+    assert errors == []
+
+
+@pytest.mark.parametrize("asset", ["station_status", "weather"])
+def test_an_assets_picture_shows(page, errors, asset):
+    page.goto(f"/assets/{asset}?view=events")
+    page.get_by_text("[Show Markdown]").first.click()
+    picture = page.locator("img[src^='data:image']").first
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") > 300
+    assert errors == []
