@@ -6,10 +6,15 @@ import sys
 import time
 
 import click
+import dagster as dg
+import psutil
 
 from bike_demand import settings
-from bike_demand.instance import abandoned, fail, open_instance
+from bike_demand.instance import abandoned, fail, open_instance, process_of
 from bike_demand.storage.warehouse import open_warehouse
+
+LOOK_S = 20.0
+"""How often runs are looked after."""
 
 
 def migrate() -> None:
@@ -33,19 +38,56 @@ def serve_code(host: str, port: int) -> None:
         host: Address to listen at.
         port: Likewise.
     """
-    with open_instance() as instance:
-        left = abandoned(instance)
     program = [sys.executable, "-m", "dagster", "code-server", "start"]
     place = ["--host", host, "--port", str(port), "--module-name", "bike_demand.definitions"]
-    server = subprocess.Popen([*program, *place])  # noqa: S603  # our own interpreter, no shell
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, _: server.send_signal(got))
-    if left and _serves(server, "127.0.0.1" if host == "0.0.0.0" else host, port):  # noqa: S104
-        # Not before: Dagster tries a failed run again at once, and only once.
-        with open_instance() as instance:
+    with open_instance() as instance:
+        left = abandoned(instance)
+        server = subprocess.Popen([*program, *place])  # noqa: S603  # our own interpreter, no shell
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda got, _: server.send_signal(got))
+        if left and _serves(server, "127.0.0.1" if host == "0.0.0.0" else host, port):  # noqa: S104
+            # Not before: Dagster tries a failed run again at once, and only once.
             fail(instance, left)
-        click.echo(f"{len(left)} runs had ended with an earlier code server.")
-    sys.exit(server.wait())
+            click.echo(f"{len(left)} runs had ended with an earlier code server.")
+        doubted: set[str] = set()
+        while True:
+            try:
+                sys.exit(server.wait(LOOK_S))
+            except subprocess.TimeoutExpired:
+                doubted = _look_after(instance, server.pid, doubted)
+
+
+def _look_after(instance: dg.DagsterInstance, server: int, doubted: set[str]) -> set[str]:
+    try:
+        return fail_lifeless(instance, server, doubted)
+    except Exception as error:  # noqa: BLE001  # whatever Dagster's storage raises when it is down
+        click.echo(f"Runs could not be looked after: {type(error).__name__}.", err=True)
+        return doubted
+
+
+def fail_lifeless(instance: dg.DagsterInstance, server: int, doubted: set[str]) -> set[str]:
+    """Fail runs whose process has ended and that have not been told to end, at the second look.
+
+    Dagster's code server looks after its runs in a thread, which ends for good when the database
+    is down or full at that moment. A run that seems to go on keeps its place in pools, and all
+    others of its asset waiting.
+
+    Args:
+        instance: Where runs are recorded.
+        server: Number of the process that all others descend from.
+        doubted: What was returned last time.
+
+    Returns:
+        The runs without a process; at their end some write for a moment yet, or are seen to.
+    """
+    alive = {process.pid for process in psutil.Process(server).children(recursive=True)}
+    lifeless = {
+        run.run_id: run
+        for run in abandoned(instance)
+        if (pid := process_of(instance, run.run_id)) is not None and pid not in alive
+    }
+    fail(instance, [run for run_id, run in lifeless.items() if run_id in doubted])
+    return {*lifeless} - doubted
 
 
 def _serves(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:

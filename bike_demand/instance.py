@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import dagster as dg
-from dagster import DagsterRunStatus
+from dagster import DagsterEventType, DagsterRunStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from bike_demand.settings import InvalidSettingsError
@@ -65,6 +65,16 @@ def abandoned(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """
     started = dg.RunsFilter(statuses=[*_STARTED, DagsterRunStatus.CANCELING])
     return [run for run in instance.get_runs(started) if GRPC_INFO_TAG in run.tags]
+
+
+def process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """Number of the process that a run is executed by, once it is."""
+    for entry in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
+        event = entry.dagster_event
+        metadata = event.engine_event_data.metadata if event else {}
+        if "pid" in metadata:
+            return int(str(metadata["pid"].value))
+    return None
 
 
 def fail(instance: dg.DagsterInstance, runs: Iterable[dg.DagsterRun]) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,11 +19,11 @@ from typing import Any, Final
 import click
 import dagster as dg
 import psutil
-from dagster import DagsterEventType, DagsterRunStatus
+from dagster import DagsterRunStatus
 
 from bike_demand.development import ROOT
 from bike_demand.drill.script import Kind
-from bike_demand.instance import open_instance
+from bike_demand.instance import open_instance, process_of
 from bike_demand.simulation.misbehaviour import Misbehaviour
 from bike_demand.simulation.server import CityServer
 
@@ -170,16 +170,19 @@ class Scene:
 
     def _kill_server(self) -> None:
         file = self._home / "postgres" / "data" / "postmaster.pid"
-        psutil.Process(int(file.read_text().splitlines()[0])).kill()
+        with suppress(FileNotFoundError, psutil.NoSuchProcess):  # it is down already
+            psutil.Process(int(file.read_text().splitlines()[0])).kill()
 
     def _kill_worker(self) -> None:
         """Of the next run that executes."""
         with open_instance() as instance:
             while True:
                 for run in instance.get_runs(dg.RunsFilter(statuses=[DagsterRunStatus.STARTED])):
-                    if pid := _process(instance, run.run_id):
-                        psutil.Process(pid).kill()
-                        return
+                    pid = process_of(instance, run.run_id)
+                    with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                        if pid is not None:
+                            psutil.Process(pid).kill()
+                            return
                 time.sleep(0.5)
 
     def _fill_disk(self) -> None:
@@ -189,13 +192,3 @@ class Scene:
                 os.posix_fallocate(file.fileno(), 0, max(free, 1))
         except OSError as error:
             raise click.ClickException(f"The disk could not be filled: {error}") from None
-
-
-def _process(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """Number of the process that a run is executed by, once it is."""
-    for entry in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
-        event = entry.dagster_event
-        metadata = event.engine_event_data.metadata if event else {}
-        if "pid" in metadata:
-            return int(str(metadata["pid"].value))
-    return None
