@@ -63,6 +63,7 @@ class Cadence:
             looks after it.
         live: Whether the outside tells of the present window only.
         whole: Whether one op makes all of the assets.
+        newest_only: Whether an older window is not worth making when a newer one is due.
         needs: What has to be there for a window to be made.
         pool: Whose slots limit how many of the ops run at a time; None for no limit.
         max_runtime: After which a run is ended.
@@ -75,6 +76,7 @@ class Cadence:
     max_runtime: timedelta
     live: bool = False
     whole: bool = False
+    newest_only: bool = False
     needs: tuple[Need, ...] = ()
     pool: str | None = None
 
@@ -125,14 +127,14 @@ class Cadence:
         return latest - (latest - datetime(1970, 1, 1, tzinfo=UTC)) % self.period
 
     def windows(self, now: datetime, back: timedelta = LOOKS_BACK) -> list[Window]:
-        """Those that are due, and have been for no longer than `back`; the newest first."""
+        """Those worth making: due, and for no longer than `back`; the newest first."""
         start = self.newest(now - self.grace)
         window, found = Window(start, start + self.period), []
         while self.due_at(window) > now - back:
             if self.partitions.has_partition_key(self.key(window.start)):
                 found.append(window)
             window = Window(window.start - self.period, window.start)
-        return found
+        return found[:1] if self.newest_only else found
 
 
 _SETTINGS: Final = settings.load()
@@ -189,6 +191,7 @@ MODELS: Final = Cadence(
     trigger=f"schedule, {_HOUR:02}:{_MINUTE:02} UTC",
     grace=timedelta(hours=_HOUR + 3, minutes=_MINUTE),
     max_runtime=timedelta(hours=3),
+    newest_only=True,  # a model of an older day never becomes champion
     needs=(Need("station_features", DAY - TRAINING, DAY, LEAST_HISTORY // HOUR),),
     pool="ml_training_pool",
 )

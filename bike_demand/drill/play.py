@@ -63,11 +63,10 @@ def run(length: timedelta, seed: int) -> None:
             before = _purged(instance)
         began = datetime.now(UTC)
         with Scene(configured.home, server, _free_port()) as scene:
-            faults = [
-                fault
-                for fault in script(length, seed)
-                if fault.kind is not Kind.DISK or scene.disk_is_ours()
-            ]
+            faults = script(length, seed)
+            if not scene.disk_is_ours():
+                faults = [fault for fault in faults if fault.kind is not Kind.DISK]
+                click.echo("The disk is left alone: it is larger than 8 GiB.")
             played = _play(scene, faults, length, began)
             _recover(scene)
         ended = datetime.now(UTC)

@@ -188,6 +188,21 @@ def test_a_training_that_lacks_history_says_how_much_there_is_and_is_needed():
     assert lack() is None
 
 
+def test_models_of_a_day_before_the_newest_are_not_missed(store):
+    """They would never become champion, and take both cores for a quarter of an hour."""
+
+    def asked():
+        return [item.window for item in plan(store).ask if item.cadence is MODELS]
+
+    [newest] = MODELS.windows(NOON)
+    older = Window(newest.start - DAY, newest.start)
+    for asset in MODELS.assets:
+        store.keys[asset].discard(MODELS.key(older.start))
+    assert asked() == []
+    store.keys["champion_model"].discard(MODELS.key(newest.start))
+    assert asked() == [newest]
+
+
 def test_the_document_shows_the_cadences():
     lines = (ROOT / "docs" / "automation.md").read_text().splitlines()
 
