@@ -108,6 +108,8 @@ def _parent_run(context: dg.AssetExecutionContext) -> Iterator[None]:
         )
     parent: Any = mlflow.active_run()
     parent_id = parent.info.run_id
+    if context.has_partition_key:  # else all are called by Dagster's one job of all assets
+        mlflow.set_tag("mlflow.runName", context.partition_key)
     try:
         yield
     finally:

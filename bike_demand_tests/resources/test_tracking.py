@@ -87,6 +87,17 @@ def test_a_dagster_run_is_one_run_of_mlflow_with_a_child_for_each_asset(tracking
     assert parent.data.params == parent.data.metrics == {}
 
 
+def test_the_run_is_called_by_its_partition(tracking, client):
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a day"]))
+    def daily(context: dg.AssetExecutionContext, tracking: Tracking) -> None:
+        with tracking.child_run(context, "child"):
+            pass
+
+    parent, children = runs_of(client, materialize([daily], tracking, partition_key="a day").run_id)
+    assert parent.info.run_name == "a day"
+    assert told(children) == [("child", "FINISHED")]
+
+
 def test_two_dagster_runs_are_two_runs_of_mlflow(tracking, client):
     runs = [runs_of(client, materialize([first], tracking).run_id) for _ in range(2)]
     assert len({parent.info.run_id for parent, _ in runs}) == 2
@@ -137,7 +148,7 @@ from types import SimpleNamespace
 import sys
 from bike_demand.resources.tracking import Tracking
 run = SimpleNamespace(run_id=sys.argv[1], job_name="any")
-context = SimpleNamespace(run=run, log=logging.getLogger("any"))
+context = SimpleNamespace(run=run, log=logging.getLogger("any"), has_partition_key=False)
 with Tracking().child_run(context, "later"):
     pass
 """
