@@ -42,6 +42,12 @@ TOGETHER = ("test_skill", "test_backtest", "test_model", "test_page")
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some tests mostly wait for other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give processes a test at a time, but some modules as a whole."""
     from xdist.scheduler import LoadScopeScheduling
