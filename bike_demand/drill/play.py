@@ -25,8 +25,8 @@ from bike_demand.simulation.clock import Clock
 from bike_demand.simulation.server import CityServer
 from bike_demand.storage.warehouse import open_warehouse
 
-RECOVERY = timedelta(minutes=20)
-"""How long the end waits for what can still be made."""
+PATIENCE = timedelta(minutes=20)
+"""How long beginning and end wait for what can still be made."""
 
 REPORT = "drill.md"
 
@@ -59,16 +59,18 @@ def run(length: timedelta, seed: int) -> None:
         demo_city.follow(server.url, plan)
         os.environ[f"{settings.PREFIX}ALERT_WEBHOOK"] = webhook
         os.environ[f"{settings.PREFIX}SCHEDULES"] = "running"
-        with open_instance() as instance:
-            before = _purged(instance)
-        began = datetime.now(UTC)
         with Scene(configured.home, server, _free_port()) as scene:
+            click.echo("What the last two days lack is made first.")
+            _settle(scene)
+            with open_instance() as instance:
+                before = _purged(instance)
+            began = datetime.now(UTC)
             faults = script(length, seed)
             if not scene.disk_is_ours():
                 faults = [fault for fault in faults if fault.kind is not Kind.DISK]
                 click.echo("The disk is left alone: it is larger than 8 GiB.")
             played = _play(scene, faults, length, began)
-            _recover(scene)
+            _settle(scene)
         ended = datetime.now(UTC)
         warehouse = open_warehouse(None, configured.home)
         with open_instance() as instance:
@@ -80,7 +82,7 @@ def run(length: timedelta, seed: int) -> None:
                 played,
                 account.kept(instance, warehouse, [*city.stations["station_id"]], began, ended),
                 *account.runs(instance, began),
-                told,
+                [alert for alert in told if alert.at >= began],
                 ((full - before) * day, (_purged(instance) - before) * day),
             )
     (configured.home / REPORT).write_text(made.told())
@@ -113,11 +115,11 @@ def _wait(scene: Scene, until: datetime) -> None:
         time.sleep(min(1.0, max((until - datetime.now(UTC)).total_seconds(), 0.0)))
 
 
-def _recover(scene: Scene) -> None:
+def _settle(scene: Scene) -> None:
     """Wait until nothing is missing that could be made, and nothing is at work."""
     from bike_demand.cadence import CADENCES
 
-    end = datetime.now(UTC) + RECOVERY
+    end = datetime.now(UTC) + PATIENCE
     while (now := datetime.now(UTC)) < end:
         scene.keep()
         with open_instance() as instance:
