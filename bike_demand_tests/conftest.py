@@ -1,6 +1,7 @@
 """What every test may ask for: a real server, and a database of its own on it."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from bike_demand_tests.processes import free_ports
 OURS = ("BIKE_DEMAND_", "DAGSTER_", "MLFLOW_", "OPENWEATHER_")
 for name in [name for name in os.environ if name.startswith(OURS)]:
     del os.environ[name]
+# Processes that are started here end by Ctrl-C, also where the tests run in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["BIKE_DEMAND_HOME"] = str(Path(tempfile.gettempdir()) / "bike_demand_tests_no_home")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
