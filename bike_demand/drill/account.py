@@ -14,6 +14,7 @@ from psycopg import sql
 from bike_demand.cadence import CADENCES, Cadence
 from bike_demand.drill.scene import Told
 from bike_demand.drill.script import Fault
+from bike_demand.forecasting.grid import TICK
 from bike_demand.freshness import OVER, missing
 from bike_demand.made import Made
 from bike_demand.storage.tables import (
@@ -60,8 +61,7 @@ class Kept:
         rows: That were acknowledged, as the newest materialisation of each partition says.
         lost: Of them, those that are not there.
         duplicates: Rows beyond the first of their key.
-        wrong_keys: Rows of a time that no window begins with, or of a station that the city does
-            not have.
+        wrong_keys: Rows of a time that is no tick, or of a station that the city does not have.
         late: How long, at most, after it was due nothing as new was there.
     """
 
@@ -265,8 +265,8 @@ def _rows(
         acknowledged.setdefault(key, rows)
     if not acknowledged:
         return dict.fromkeys(("rows", "lost", "duplicates", "wrong_keys"), 0)
-    # The weather's time is when it was told; all others are the begin of their window.
-    wrong = "extract(epoch FROM {time}) %% %(period)s <> 0"
+    # The weather's time is when it was told.
+    wrong = "extract(epoch FROM {time}) %% %(tick)s <> 0"
     if table is WEATHER:
         wrong = "false"
     if "station_id" in table.key:
@@ -278,7 +278,7 @@ def _rows(
     }
     values = {
         "first": cadence.partitions.time_window_for_partition_key(min(acknowledged)).start,
-        "period": int(cadence.period.total_seconds()),
+        "tick": int(TICK.total_seconds()),
         "stations": [*stations],
     }
     with warehouse.connection() as connection:
