@@ -27,6 +27,11 @@ MARK = "_BIKE_DEMAND_DEV"
 """In the environment of all that a `dev` starts: its data directory."""
 
 
+def command(*words: str) -> list[str]:
+    """Of `bike-demand`, by this interpreter: the script may not be on the path."""
+    return [sys.executable, "-c", "from bike_demand.cli import main; main()", *words]
+
+
 def run(port: int) -> None:
     """Become `dagster dev`. Does not return.
 
@@ -106,7 +111,6 @@ def _bring_the_city(configured: settings.Settings) -> None:
 def _start_city(folder: Path, plan: Plan) -> str:
     """Start the city as a process that ends with this one, and give its address."""
     log = folder / "server.log"
-    program = "from bike_demand.cli import main; main()"
     options = {
         "--start": f"{plan.start:%Y-%m-%d}",
         "--stations": str(plan.stations),
@@ -115,7 +119,7 @@ def _start_city(folder: Path, plan: Plan) -> str:
     }
     with log.open("a") as errors:
         city = subprocess.Popen(  # noqa: S603  # our own interpreter, no shell
-            [sys.executable, "-c", program, "simulate", *(w for o in options.items() for w in o)],
+            command("simulate", *(word for option in options.items() for word in option)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -20,6 +20,7 @@ PATIENCE_S = 240  # for a busy machine; an idle one needs a tenth
 def serving(command: list[str], environment: dict[str, str]):
     """Run the web server, give a function that queries it, and end it as Ctrl-C does."""
     [port] = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         [*command, "--port", str(port)],
         cwd=ROOT,
@@ -30,11 +31,7 @@ def serving(command: list[str], environment: dict[str, str]):
     )
 
     def query(text: str) -> dict:
-        answer = requests.post(
-            f"http://127.0.0.1:{port}/graphql", json={"query": text}, timeout=60
-        ).json()
-        assert not answer.get("errors"), answer
-        return answer["data"]
+        return graphql(url, text)
 
     def answers() -> bool:
         assert process.poll() is None, f"{command} ended with {process.returncode}"
@@ -46,7 +43,7 @@ def serving(command: list[str], environment: dict[str, str]):
     try:
         until(answers, f"{command} answers")
         query.pid = process.pid
-        query.url = f"http://127.0.0.1:{port}"
+        query.url = url
         yield query
     finally:
         process.send_signal(signal.SIGINT)
@@ -55,6 +52,14 @@ def serving(command: list[str], environment: dict[str, str]):
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def graphql(url: str, text: str, **variables: Any) -> dict[str, Any]:
+    """Ask Dagster's page, as a browser does."""
+    asked = {"query": text, "variables": variables}
+    answer = requests.post(f"{url}/graphql", json=asked, timeout=60).json()
+    assert not answer.get("errors"), answer
+    return answer["data"]
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

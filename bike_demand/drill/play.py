@@ -120,13 +120,13 @@ def _settle(scene: Scene) -> None:
     from bike_demand.cadence import CADENCES
 
     end = datetime.now(UTC) + PATIENCE
-    while (now := datetime.now(UTC)) < end:
-        scene.keep()
-        with open_instance() as instance:
+    with open_instance() as instance:
+        while (now := datetime.now(UTC)) < end:
+            scene.keep()
             _, lacking = missing(CADENCES, now, made := Made(instance), made.begun)
             if all(item.why_left for item in lacking) and not waiting(instance):
                 return
-        time.sleep(5)
+            time.sleep(5)
 
 
 def _purged(instance: dg.DagsterInstance) -> int:

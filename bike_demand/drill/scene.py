@@ -21,7 +21,7 @@ import dagster as dg
 import psutil
 from dagster import DagsterRunStatus
 
-from bike_demand.development import ROOT
+from bike_demand.development import ROOT, command
 from bike_demand.drill.script import Kind
 from bike_demand.instance import open_instance, process_of
 from bike_demand.simulation.misbehaviour import Misbehaviour
@@ -146,10 +146,10 @@ class Scene:
         elif kind is Kind.DISK:
             self._ballast.unlink()
 
-    def _start(self, name: str, *words: str) -> None:
+    def _start(self, name: str, program: list[str]) -> None:
         with (self._logs / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(  # noqa: S603  # our own interpreter, no shell
-                [sys.executable, *words],
+                program,
                 cwd=self._logs,
                 env={**os.environ, "DAGSTER_HOME": str(self._logs)},
                 stdin=subprocess.DEVNULL,
@@ -158,12 +158,11 @@ class Scene:
             )
 
     def _start_code(self) -> None:
-        program = "from bike_demand.cli import main; main()"
-        self._start("code", "-c", program, "code-server", "--port", str(self._port))
+        self._start("code", command("code-server", "--port", str(self._port)))
 
     def _start_daemon(self) -> None:
         place = ["--grpc-host", "127.0.0.1", "--grpc-port", str(self._port)]
-        self._start("daemon", "-m", "dagster._daemon", "run", *place)
+        self._start("daemon", [sys.executable, "-m", "dagster._daemon", "run", *place])
 
     def _stop_daemon(self) -> None:
         self._processes.pop("daemon").send_signal(signal.SIGKILL)

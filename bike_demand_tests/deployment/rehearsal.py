@@ -20,6 +20,9 @@ from bike_demand_tests.deployment.compose import IMAGE, ROOT, in_order, services
 from bike_demand_tests.processes import PATIENCE_S, free_ports, until
 
 DEBIAN = Path("/usr/lib/postgresql")
+PORTS = {"postgres": 5432, "mlflow": 5000, "code": 4000, "webserver": 3000}
+"""At which services listen in their containers."""
+
 MARK = "REHEARSAL_OF"
 """Variable by which the processes of a service are known."""
 
@@ -44,12 +47,9 @@ class Rehearsal:
         self._folder, self._programs = folder, programs
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self.declared = services(variables)
-        names = ["postgres", "mlflow", "code", "webserver"]
-        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.image = folder / "image"
         self.image.mkdir()
-        for source, name in IMAGE.items():
-            (self.image / name).write_text(self._here((ROOT / source).read_text()))
         (folder / "user").mkdir()
         self._paths = {"/opt/bike_demand": str(self.image)}
         for service in self.declared.values():
@@ -58,6 +58,8 @@ class Rehearsal:
                 if not name.startswith("."):
                     self._paths[place] = str(folder / name)
                     (folder / name).mkdir(exist_ok=True)
+        for source, name in IMAGE.items():
+            (self.image / name).write_text(self._here((ROOT / source).read_text()))
 
     def up(self) -> None:
         """Start all in order, each when those it waits for are as the file wants them."""
@@ -88,14 +90,7 @@ class Rehearsal:
 
         def is_healthy() -> bool:
             assert started.poll() is None, f"{name} ended: {self.log(name)[-2_000:]}"
-            done = subprocess.run(
-                [self._here(word) for word in check],
-                cwd=self.image,
-                env=self._environment(name),
-                capture_output=True,
-                check=False,
-            )
-            return done.returncode == 0
+            return self._run(name, [self._here(word) for word in check]).returncode == 0
 
         until(is_healthy, f"{name} is healthy")
 
@@ -114,33 +109,35 @@ class Rehearsal:
 
     def execute(self, name: str, command: list[str]) -> None:
         """Run another command where a service runs, as `docker compose exec` does."""
-        done = subprocess.run(
-            command,
-            cwd=self.image,
-            env=self._environment(name),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = self._run(name, command)
         assert done.returncode == 0, done.stderr[-4_000:]
 
     def log(self, name: str) -> str:
         """What a service has said."""
         return (self._folder / f"{name}.log").read_text()
 
+    def _run(self, name: str, words: list[str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            words,
+            cwd=self.image,
+            env=self._environment(name),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def _command(self, name: str) -> list[str]:
         return [self._here(word) for word in self.declared[name]["command"]]
 
     def _here(self, told: str) -> str:
         """Host, port and place of this machine for those of the containers."""
-        declared = {"postgres": 5432, "mlflow": 5000, "code": 4000, "webserver": 3000}
-        hosts = "|".join(declared)
+        hosts = "|".join(PORTS)
         host = rf"((?<=@)|(?<=http://)|(?<=host: ))({hosts})\b"  # a user may be called the same
         told = re.sub(host, "127.0.0.1", told)
         told = told.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  # of the container
-        for name, port in declared.items():
+        for name, port in PORTS.items():
             told = re.sub(rf"\b{port}\b", str(self.ports[name]), told)
-        for place, here in getattr(self, "_paths", {}).items():
+        for place, here in self._paths.items():
             told = told.replace(place, here)
         return told
 

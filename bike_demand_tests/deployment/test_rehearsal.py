@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from bike_demand.history.ticks import floor
 from bike_demand.partitions import TICK_KEY_FORMAT
@@ -22,7 +21,7 @@ from bike_demand.simulation.server import CityServer
 from bike_demand.simulation.streets import CENTRE
 from bike_demand_tests.deployment.rehearsal import Rehearsal, server_programs
 from bike_demand_tests.deployment.test_compose import SECRETS
-from bike_demand_tests.processes import until
+from bike_demand_tests.processes import graphql, until
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 DAYS = 11
@@ -157,15 +156,11 @@ class Page:
     """Dagster's page, asked as a browser asks it."""
 
     def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}/graphql"
+        self._url = f"http://127.0.0.1:{port}"
 
     def query(self, text: str, **variables: Any) -> dict[str, Any]:
         """Ask."""
-        answer = requests.post(
-            self._url, json={"query": text, "variables": variables}, timeout=60
-        ).json()
-        assert not answer.get("errors"), answer
-        return answer["data"]
+        return graphql(self._url, text, **variables)
 
     def launch(
         self,
