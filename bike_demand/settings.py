@@ -186,6 +186,10 @@ class Retention(BaseModel):
     station_demand: Days = 800
     station_forecast: Days = 14
     station_risk: Days = 14
+    forecast_input: Days = 14
+    forecast_accuracy: Days = 400
+    feature_drift: Days = 400
+    data_quality: Days = 400
 
 
 CITI_BIKE = System(

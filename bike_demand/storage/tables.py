@@ -310,14 +310,27 @@ MODEL_EVENT = declare_table(
     "model_event",
     _system_id(),
     sa.Column("at", INSTANT, primary_key=True, comment="When it happened [UTC]"),
-    sa.Column("kind", sa.Text, primary_key=True, comment="promotion or rollback"),
-    sa.Column("model_version", sa.Text, nullable=False, comment="The champion from now on"),
-    sa.Column("replaced", sa.Text, comment="The champion before; null: there was none"),
+    sa.Column(
+        "kind",
+        sa.Text,
+        primary_key=True,
+        comment="promotion, refusal, rollback, retraining, nothing_new, pin or unpin",
+    ),
+    sa.Column(
+        "model_version",
+        sa.Text,
+        nullable=False,
+        comment="The champion from now on; of a refusal the challenger",
+    ),
+    sa.Column(
+        "replaced", sa.Text, comment="The champion before; null: there was none, or it stays"
+    ),
     sa.Column("trained_for", INSTANT, nullable=False, comment="Day of the version [UTC]"),
     sa.Column("reason", sa.Text, nullable=False, comment="Why, in a sentence"),
+    sa.Column("figures", sa.Text, comment="The numbers it goes by [JSON]; null: by hand"),
     time="at",
     scope=("system_id",),
-    comment="Every change of the champion, with its reason",
+    comment="What was done about models, and what was refused, with the reason",
     metadata=METADATA,
 )
 
@@ -337,7 +350,8 @@ def _role() -> sa.Column[str]:
         "role",
         sa.Text,
         primary_key=True,
-        comment="champion; simple: there is none, or it has seen what came after the origin",
+        comment="champion; simple: there is none, or it has seen what came after the origin; "
+        "challenger, predecessor: in the shadow, at some horizons, to be compared",
     )
 
 
@@ -366,6 +380,8 @@ STATION_FORECAST = declare_table(
     sa.Column("p90", sa.Integer, nullable=False, comment="With 90 % there are no more [bikes]"),
     _probability("p_empty", "Probability of no bike"),
     _probability("p_full", "Probability of no free dock; null where docks are not told"),
+    _probability("p10_inside", "Share of p10 bikes that lies in the middle 80 %: its PIT, if due"),
+    _probability("p90_inside", "Likewise of p90 bikes"),
     *_not_negative("capacity", "p10"),
     time="origin_at",
     scope=("system_id", "role"),
@@ -390,5 +406,113 @@ STATION_RISK = declare_table(
     time="origin_at",
     scope=("system_id", "role"),
     comment="How likely each station is to be empty or full for an hour or more, within 6 hours",
+    metadata=METADATA,
+)
+
+FORECAST_INPUT = declare_table(
+    "forecast_input",
+    _system_id(),
+    sa.Column("origin_at", INSTANT, primary_key=True, comment="Tick forecast from [UTC]"),
+    sa.Column("feature", sa.Text, primary_key=True, comment="Of the model; forecast: what it said"),
+    sa.Column(
+        "model_version", sa.Text, nullable=False, comment="The champion, whose bins they are"
+    ),
+    sa.Column(
+        "counts",
+        sa.Text,
+        nullable=False,
+        comment="Rows in each of the model's bins, last those unknown [JSON]",
+    ),
+    time="origin_at",
+    scope=("system_id",),
+    comment="What the champion was asked, counted in the bins of what it has learnt from",
+    metadata=METADATA,
+)
+
+
+def _sum(name: str, what: str) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=False, comment=f"Sum over rows: {what}")
+
+
+FORECAST_ACCURACY = declare_table(
+    "forecast_accuracy",
+    _system_id(),
+    sa.Column("target_at", INSTANT, primary_key=True, comment="Tick that was forecast [UTC]"),
+    sa.Column("horizon", sa.SmallInteger, primary_key=True, comment="Hours ahead [1-24]"),
+    sa.Column(
+        "role", sa.Text, primary_key=True, comment="champion, simple, challenger or predecessor"
+    ),
+    sa.Column(
+        "model_version",
+        sa.Text,
+        primary_key=True,
+        comment="In the registry; empty for a simple one",
+    ),
+    sa.Column("rows", sa.Integer, nullable=False, comment="Stations scored [count]"),
+    _sum("bikes", "those there were"),
+    _sum("squared_error", "of the mean [bikes²]"),
+    _sum("absolute_error", "of the median [bikes]"),
+    _sum("quantile_loss", "twice the mean pinball loss of the 10, 50 and 90 % quantiles [bikes]"),
+    _sum("inside", "probability within the middle 80 %; 0.8 of rows if calibrated"),
+    _sum("empty", "stations without a bike"),
+    _sum("p_empty", "probability of it"),
+    _sum("brier_empty", "squared error of the probability"),
+    sa.Column("rows_full", sa.Integer, nullable=False, comment="Of rows, those with docks [count]"),
+    _sum("full", "stations without a free dock"),
+    _sum("p_full", "probability of it"),
+    _sum("brier_full", "squared error of the probability"),
+    _sum("persistence_squared_error", "of the bikes at the origin [bikes²]"),
+    _sum("persistence_absolute_error", "of the same, and their quantile loss [bikes]"),
+    _sum("persistence_brier_empty", "of being empty at the origin"),
+    _sum("persistence_brier_full", "of being full at the origin"),
+    *_not_negative("rows", "rows_full"),
+    time="target_at",
+    scope=("system_id",),
+    comment="How forecasts that came due fared, beside persistence; sums, so that hours add up",
+    metadata=METADATA,
+)
+
+FEATURE_DRIFT = declare_table(
+    "feature_drift",
+    _system_id(),
+    sa.Column("hour", INSTANT, primary_key=True, comment="Last of the 24 origins [UTC]"),
+    sa.Column("feature", sa.Text, primary_key=True, comment="Of the model; or forecast, or target"),
+    sa.Column("model_version", sa.Text, nullable=False, comment="The champion compared with"),
+    _score("psi", "Population stability index against what the champion has learnt from"),
+    sa.Column(
+        "band",
+        sa.Text,
+        nullable=False,
+        comment="none, minor (0.1 or more), moderate (0.15), critical (0.25); unknown: too little",
+    ),
+    sa.Column("rows", sa.Integer, nullable=False, comment="Compared [count]"),
+    sa.Column("hours", sa.SmallInteger, nullable=False, comment="Origins they are of [0-24]"),
+    sa.CheckConstraint(
+        "band IN ('none', 'minor', 'moderate', 'critical', 'unknown')", name="band_known"
+    ),
+    *_not_negative("rows", "hours"),
+    time="hour",
+    scope=("system_id",),
+    comment="How far what the champion is asked has moved from what it has learnt from",
+    metadata=METADATA,
+)
+
+DATA_QUALITY = declare_table(
+    "data_quality",
+    _system_id(),
+    sa.Column("window_start", INSTANT, primary_key=True, comment="Start of the 4 hours [UTC]"),
+    sa.Column("rule", sa.Text, primary_key=True, comment="What was asked (docs/data-quality.md)"),
+    sa.Column(
+        "severity", sa.Text, nullable=False, comment="critical, error or warning, if it is broken"
+    ),
+    sa.Column("count", sa.Integer, nullable=False, comment="Rows that break it [count]"),
+    sa.Column("checked", sa.Integer, nullable=False, comment="Rows that were asked [count]"),
+    sa.Column("share", sa.Double, comment="One over the other; null where none was asked [0-1]"),
+    sa.Column("sample", sa.Text, nullable=False, comment="Some of them, by their keys [JSON]"),
+    sa.CheckConstraint("severity IN ('critical', 'error', 'warning')", name="severity_known"),
+    *_not_negative("count", "checked"),
+    time="window_start",
+    scope=("system_id",),
+    comment="What was wrong with what is stored, by rule; a rule that holds has a count of 0",
     metadata=METADATA,
 )
