@@ -322,9 +322,7 @@ MODEL_EVENT = declare_table(
         nullable=False,
         comment="The champion from now on; of a refusal the challenger",
     ),
-    sa.Column(
-        "replaced", sa.Text, comment="The champion before; null: there was none, or it stays"
-    ),
+    sa.Column("replaced", sa.Text, comment="The champion before; null: none was, or it stays"),
     sa.Column("trained_for", INSTANT, nullable=False, comment="Day of the version [UTC]"),
     sa.Column("reason", sa.Text, nullable=False, comment="Why, in a sentence"),
     sa.Column("figures", sa.Text, comment="The numbers it goes by [JSON]; null: by hand"),
@@ -414,9 +412,7 @@ FORECAST_INPUT = declare_table(
     _system_id(),
     sa.Column("origin_at", INSTANT, primary_key=True, comment="Tick forecast from [UTC]"),
     sa.Column("feature", sa.Text, primary_key=True, comment="Of the model; forecast: what it said"),
-    sa.Column(
-        "model_version", sa.Text, nullable=False, comment="The champion, whose bins they are"
-    ),
+    sa.Column("model_version", sa.Text, nullable=False, comment="The champion, with its bins"),
     sa.Column(
         "counts",
         sa.Text,
