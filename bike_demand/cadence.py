@@ -63,7 +63,7 @@ class Cadence:
             looks after it.
         live: Whether the outside tells of the present window only.
         whole: Whether one op makes all of the assets.
-        newest_only: Whether an older window is not worth making when a newer one is due.
+        newest_only: Whether an older window is not worth making when a newer one can be made.
         needs: What has to be there for a window to be made.
         pool: Whose slots limit how many of the ops run at a time; None for no limit.
         max_runtime: After which a run is ended.
@@ -134,7 +134,9 @@ class Cadence:
             if self.partitions.has_partition_key(self.key(window.start)):
                 found.append(window)
             window = Window(window.start - self.period, window.start)
-        return found[:1] if self.newest_only else found
+        if self.newest_only:
+            return [window for window in found if window.start == self.newest(now)]
+        return found
 
 
 _SETTINGS: Final = settings.load()

@@ -201,6 +201,9 @@ def test_models_of_a_day_before_the_newest_are_not_missed(store):
     assert asked() == []
     store.keys["champion_model"].discard(MODELS.key(newest.start))
     assert asked() == [newest]
+    night = NOON.replace(hour=3)  # models of the day that closed are not due yet
+    assert MODELS.newest(night) == newest.start
+    assert MODELS.windows(night) == []
 
 
 def test_the_document_shows_the_cadences():
