@@ -6,6 +6,7 @@ newest window alone. Whatever is older is the freshness sensor's.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -179,21 +180,39 @@ def first_snapshot_of_the_hour(status: str) -> dg.AutomationCondition[dg.AssetKe
     return condition.with_label("the hour that has begun, once its first snapshot is there")
 
 
+def in_the_same_run() -> dg.AutomationCondition[Any]:
+    """The newest window, as something that it is made from is asked for.
+
+    Prevents a run of its own, which would cost more than what is done in it. Where its run failed
+    before it came to it, it is the freshness sensor's.
+    """
+    condition = (
+        dg.AutomationCondition.in_latest_time_window()
+        & dg.AutomationCondition.any_deps_match(dg.AutomationCondition.will_be_requested())
+        & dg.AutomationCondition.missing()
+        & ~dg.AutomationCondition.in_progress()
+        & ~dg.AutomationCondition.execution_failed()
+    )
+    return condition.with_label("in the run of what it is made from")
+
+
 def condition_sensor(
-    cadence: Cadence, settings: Settings
+    cadence: Cadence, settings: Settings, *others: Cadence
 ) -> dg.AutomationConditionSensorDefinition:
     """Evaluates the conditions of a cadence's assets; one each, so that runs carry its tags.
 
     Args:
         cadence: Of assets with a condition.
         settings: Say whether it runs before somebody switches it on.
+        *others: Cadences whose assets are made in the same runs.
     """
+    assets = [asset for each in (cadence, *others) for asset in each.assets]
     return dg.AutomationConditionSensorDefinition(
         f"{cadence.name}_condition",
-        target=dg.AssetSelection.assets(*cadence.assets),
+        target=dg.AssetSelection.assets(*assets),
         run_tags=cadence.tags(PRESENT),
         default_status=dg.DefaultSensorStatus(settings.schedules.upper()),
         minimum_interval_seconds=30,
         emit_backfills=False,
-        description=f"Asks for {' and '.join(cadence.assets)}: {cadence.trigger}.",
+        description=f"Asks for {', '.join(assets)}: {cadence.trigger}.",
     )

@@ -185,6 +185,23 @@ FORECAST: Final = Cadence(
     needs=(Need("station_status", timedelta(), TICK, 1),),
     pool="forecast_pool",
 )
+ACCURACY: Final = Cadence(
+    ("forecast_accuracy", "feature_drift"),
+    begun_hour_partitions(_SETTINGS),
+    trigger="condition, with `station_forecast`",
+    grace=timedelta(minutes=15),
+    max_runtime=timedelta(minutes=25),
+    needs=(Need("station_forecast", timedelta(), HOUR, 1),),
+)
+WATCH: Final = Cadence(
+    ("model_watch",),
+    begun_hour_partitions(_SETTINGS),
+    trigger="condition, with `station_forecast`",
+    grace=timedelta(minutes=20),
+    max_runtime=timedelta(minutes=25),
+    newest_only=True,  # what is done about models goes by what is known now
+    needs=(Need("forecast_accuracy", timedelta(), HOUR, 1),),
+)
 _MINUTE, _HOUR = (int(part) for part in _SETTINGS.training_cron.split()[:2])
 
 MODELS: Final = Cadence(
@@ -198,7 +215,7 @@ MODELS: Final = Cadence(
     pool="ml_training_pool",
 )
 
-CADENCES: Final = (STATUS, WEATHER, FEATURES, DEMAND, FORECAST, MODELS)
+CADENCES: Final = (STATUS, WEATHER, FEATURES, DEMAND, FORECAST, ACCURACY, WATCH, MODELS)
 """What comes first is asked for first."""
 
 BY_ASSET: Final = {asset: cadence for cadence in CADENCES for asset in cadence.assets}

@@ -454,6 +454,25 @@ def rollback(system_id: str | None) -> None:
     reign.roll_back(system_id)
 
 
+@main.command()
+@click.argument("version")
+@click.option("--system", "system_id", metavar="ID", help="Of which system, if of several.")
+def pin(version: str, system_id: str | None) -> None:
+    """Make VERSION champion, and let it stay whatever is decided."""
+    from bike_demand import reign
+
+    reign.pin(version, system_id)
+
+
+@main.command()
+@click.option("--system", "system_id", metavar="ID", help="Of which system, if of several.")
+def unpin(system_id: str | None) -> None:
+    """Let the next decision about the champion count again."""
+    from bike_demand import reign
+
+    reign.unpin(system_id)
+
+
 class _Horizons(click.ParamType[tuple[int, ...]]):
     """Hours ahead, each once, ascending."""
 

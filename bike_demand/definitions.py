@@ -8,12 +8,13 @@ import dagster as dg
 from bike_demand import defs as wiring
 from bike_demand import settings
 from bike_demand.automation import condition_sensor
-from bike_demand.cadence import DEMAND, FEATURES, FORECAST
+from bike_demand.cadence import ACCURACY, DEMAND, FEATURES, FORECAST, WATCH
 from bike_demand.defs.ingestion.stations import stations_job, stations_schedule
 from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor
 from bike_demand.defs.monitoring.freshness_report import freshness_job, freshness_schedule
 from bike_demand.defs.monitoring.freshness_sensor import freshness_sensor
+from bike_demand.defs.monitoring.model_watch import retraining_sensor
 from bike_demand.defs.monitoring.retention import retention_job, retention_schedule
 from bike_demand.defs.training.job import training_job, training_schedule
 from bike_demand.resources import PostgresIOManager
@@ -40,8 +41,10 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
             retention_schedule,
         ],
         sensors=[
-            *(condition_sensor(cadence, configured) for cadence in (FEATURES, DEMAND, FORECAST)),
+            *(condition_sensor(cadence, configured) for cadence in (FEATURES, DEMAND)),
+            condition_sensor(FORECAST, configured, ACCURACY, WATCH),
             freshness_sensor,
+            retraining_sensor,
             alert_sensor,
         ],
         resources={

@@ -1,8 +1,9 @@
-"""What is noted when a champion changes: a row of `model_event`, at the moment of the change."""
+"""What is noted of models: a row of `model_event` for each thing done, or refused."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -10,27 +11,36 @@ from bike_demand.registry import Version
 from bike_demand.storage.replace import Rows
 from bike_demand.storage.windows import Window
 
+Kind = Literal["promotion", "refusal", "rollback", "retraining", "nothing_new", "pin", "unpin"]
+
 
 def event(
-    kind: str, at: str, champion: Version, replaced: str | None, reason: str
+    kind: Kind,
+    at: str,
+    version: Version,
+    replaced: str | None,
+    reason: str,
+    figures: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The row.
 
     Args:
-        kind: "promotion" or "rollback".
+        kind: What was done.
         at: When, as a tag has it.
-        champion: That has been appointed.
-        replaced: The version that it came after.
+        version: The champion from then on; of a refusal the challenger.
+        replaced: The version that it came after; None if there was none, or it stays.
         reason: In a sentence.
+        figures: The numbers it goes by; None if it was done by hand.
     """
     return {
-        "system_id": champion.system_id,
+        "system_id": version.system_id,
         "at": pd.Timestamp(at),
         "kind": kind,
-        "model_version": champion.version,
+        "model_version": version.version,
         "replaced": replaced,
-        "trained_for": pd.Timestamp(champion.trained_for, tz=UTC),
+        "trained_for": pd.Timestamp(version.trained_for, tz=UTC),
         "reason": reason,
+        "figures": None if figures is None else json.dumps(figures),
     }
 
 

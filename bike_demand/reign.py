@@ -1,6 +1,6 @@
-"""`bike-demand champion` and `rollback`: which model serves, why, and back to the one before."""
+"""`bike-demand champion`, `rollback`, `pin` and `unpin`: which model serves, why, and by hand."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import click
@@ -8,7 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bike_demand import model_events, settings
-from bike_demand.registry import APPOINTED_AT, REPLACED, RESTORED_AT, Version, open_registry
+from bike_demand.registry import (
+    APPOINTED_AT,
+    REPLACED,
+    RESTORED_AT,
+    Registry,
+    Version,
+    open_registry,
+)
 from bike_demand.settings import Settings
 from bike_demand.storage.replace import replace
 from bike_demand.storage.tables import MODEL_EVENT
@@ -55,14 +62,10 @@ def roll_back(system_id: str | None) -> None:
         click.ClickException: There is none, or several systems are followed and none is named.
         RegistryUnavailableError: MLflow does not answer.
     """
-    configured = settings.load()
-    systems = _asked(configured, system_id)
-    if len(systems) > 1:
-        raise click.ClickException(f"Say of which system: --system {' or '.join(systems)}.")
-    registry = open_registry(configured)
-    champion = registry.champion(systems[0])
+    configured, system, registry = _of_one(system_id)
+    champion = registry.champion(system)
     if champion is None:
-        raise click.ClickException(f"{systems[0]} has no champion.")
+        raise click.ClickException(f"{system} has no champion.")
     if REPLACED not in champion.tags:
         raise click.ClickException(
             f"{champion} was made champion by hand, and after whom is not noted: move the alias "
@@ -77,6 +80,60 @@ def roll_back(system_id: str | None) -> None:
     click.echo(f"{before} is champion again; {champion} is not promoted any more.")
     at = before.tags[RESTORED_AT]
     event = model_events.event("rollback", at, before, champion.version, "By hand.")
+    replace(warehouse, MODEL_EVENT, None, model_events.rows([event]))
+
+
+def pin(number: str, system_id: str | None) -> None:
+    """Make a version champion, and let it stay whatever is decided.
+
+    Raises:
+        click.ClickException: Several systems are followed and none is named.
+        RegistryError: There is no such version.
+        RegistryUnavailableError: MLflow does not answer.
+    """
+    configured, system, registry = _of_one(system_id)
+    version, champion = registry.version(system, number), registry.champion(system)
+    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+    warehouse.connection().close()
+    replaced = None if champion is None else champion.version
+    version = registry.pin(version, replaced)
+    click.echo(f"{version} is champion, and stays until 'bike-demand unpin'.")
+    _note(warehouse, "pin", version, replaced)
+
+
+def unpin(system_id: str | None) -> None:
+    """Let the next decision count again.
+
+    Raises:
+        click.ClickException: No version is pinned, or several systems are followed and none is
+            named.
+        RegistryUnavailableError: MLflow does not answer.
+    """
+    configured, system, registry = _of_one(system_id)
+    champion = registry.champion(system)
+    if champion is None or not registry.is_pinned(system):
+        raise click.ClickException(f"No version of {system} is pinned.")
+    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+    warehouse.connection().close()
+    registry.unpin(system)
+    click.echo(f"{champion} is champion until a better one is trained.")
+    _note(warehouse, "unpin", champion, None)
+
+
+def _of_one(system_id: str | None) -> tuple[Settings, str, Registry]:
+    """The one system that is meant."""
+    configured = settings.load()
+    systems = _asked(configured, system_id)
+    if len(systems) > 1:
+        raise click.ClickException(f"Say of which system: --system {' or '.join(systems)}.")
+    return configured, systems[0], open_registry(configured)
+
+
+def _note(
+    warehouse: Warehouse, kind: model_events.Kind, version: Version, replaced: str | None
+) -> None:
+    now = datetime.now(UTC).isoformat()
+    event = model_events.event(kind, now, version, replaced, "By hand.")
     replace(warehouse, MODEL_EVENT, None, model_events.rows([event]))
 
 

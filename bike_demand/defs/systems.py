@@ -23,6 +23,9 @@ STATIONS: Final = dg.AssetIn(
 )
 """The input `stations` of what makes features."""
 
+FIRST_TICK: Final = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+"""Of an hour that has begun and is not over, the first tick is wanted, and may be all there is."""
+
 # An observation of the weather is of use for two hours, and stands with its own half hour.
 WEATHER_REACH: Final = Reach(lookback=((timedelta(hours=3), timedelta()),))
 

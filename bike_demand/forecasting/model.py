@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bike_demand.forecasting.distribution import Distribution
+from bike_demand.forecasting.drift import Reference
 from bike_demand.forecasting.examples import Examples, Joined, concatenated
 from bike_demand.forecasting.grid import TICK, Grid
 from bike_demand.forecasting.learners import Learner, Learnt, Objective, Target
@@ -136,6 +137,8 @@ class Model:
         risk: Of being empty or full for an hour.
         data_until: The last target that was looked at in learning, UTC.
         feature_version: Of the features that it expects.
+        reference: What it has learnt from, to tell drift by; None of models that were made before
+            that was kept.
     """
 
     algorithm: str
@@ -143,6 +146,7 @@ class Model:
     risk: RiskModel
     data_until: datetime
     feature_version: str
+    reference: Reference | None = None
 
     @property
     def error(self) -> float:

@@ -4,7 +4,7 @@ It puts together what stands in `features`, `examples`, `model` and `simple`. Wh
 and which model is asked, is not known here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -13,11 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bike_demand.forecasting.distribution import Distribution
+from bike_demand.forecasting.drift import Counts, Reference
 from bike_demand.forecasting.examples import Examples, Joined, concatenated
 from bike_demand.forecasting.features import Surroundings, features
 from bike_demand.forecasting.grid import TICK, Grid
 from bike_demand.forecasting.model import HORIZONS, Model
 from bike_demand.forecasting.risk import EVENTS, FEATURES_AHEAD, RiskModel
+from bike_demand.forecasting.scores import pit_coverage
 from bike_demand.forecasting.shapes import Shapes
 from bike_demand.forecasting.simple import SimpleForecasts
 from bike_demand.forecasting.splits import (
@@ -29,6 +31,7 @@ from bike_demand.forecasting.splits import (
     in_service,
 )
 from bike_demand.forecasting.surrounding_features import nearest_stations
+from bike_demand.forecasting.watched import AHEAD, came, counted
 
 LOOKS_AHEAD: Final = HORIZONS[-1] * HOUR
 """How long after an origin its grid ends, for what is known there is nothing but the calendar."""
@@ -43,9 +46,15 @@ _SIMPLE_PAIRS: Final = 50_000  # that tell how far simple forecasts stray, of ea
 DESCRIBED: Final = ("bikes", "p10", "p50", "p90", "p_empty", "p_full")
 """Mean, quantiles of 10, 50 and 90 %, and probabilities of no bike and of no free dock."""
 
-COLUMNS: Final = ("station_id", "horizon", "in_service", "capacity", *DESCRIBED)
+INSIDE: Final = ("p10_inside", "p90_inside")
+"""Of p10 and p90, how much of their probability is in the middle 80 %: `scores.pit_coverage`.
 
-_PROBABLE: Final = ("bikes", "p_empty", "p_full")  # as they are stored, in half the digits
+What lies between them is inside, and what lies beyond is not.
+"""
+
+COLUMNS: Final = ("station_id", "horizon", "in_service", "capacity", *DESCRIBED, *INSIDE)
+
+_PROBABLE: Final = ("bikes", "p_empty", "p_full", *INSIDE)  # as they are stored, in half the digits
 
 
 class Outlook:
@@ -69,28 +78,45 @@ class Outlook:
         each = [joined.examples(pairs, hours * HOUR) for hours, pairs in self._pairs.items()]
         self._examples = concatenated(each)
 
-    def forecast(self, model: Model | None) -> pd.DataFrame:
+    def forecast(self, model: Model | None, horizons: Collection[int] = HORIZONS) -> pd.DataFrame:
         """Distributions 1 to 24 hours ahead.
 
         Args:
             model: Asked for them; without one the simple forecast is made, the blend of
                 `simple.SimpleForecasts`, with what it strayed by in the past.
+            horizons: Those wanted, of a model [h].
 
         Returns:
             By station and hour: `station_id`, `horizon` [h], `in_service`, `capacity`, `bikes`
             (the mean), `p10`, `p50`, `p90` [bikes], `p_empty`, `p_full` (NaN where docks are not
-            told).
+            told), and `INSIDE`.
         """
         asked = model or _Simple(self._grid, self._origin, self._surroundings, self._pairs)
-        frame = self._frame(len(HORIZONS)).assign(
-            horizon=self._examples.horizons, capacity=self._examples.room
-        )
-        parts = [described(told).set_index(rows) for rows, told in asked.forecast(self._examples)]
+        wanted = np.isin(self._examples.horizons, [*horizons])
+        examples = self._examples.part(wanted)
+        frame = self._frame(len(HORIZONS))[wanted].reset_index(drop=True)
+        frame = frame.assign(horizon=examples.horizons, capacity=examples.room)
+        parts = [described(told).set_index(rows) for rows, told in asked.forecast(examples)]
         frame = frame.join(pd.concat(parts)) if parts else frame.reindex(columns=COLUMNS)
-        frame["p_full"] = frame["p_full"].where(self._examples.docked).clip(0, 1)
+        frame["p_full"] = frame["p_full"].where(examples.docked).clip(0, 1)
         frame["p_empty"] = frame["p_empty"].clip(0, 1)
         frame = frame[[*COLUMNS]].astype(dict.fromkeys(_PROBABLE, "float32"))
         return frame.sort_values(["station_id", "horizon"], ignore_index=True)
+
+    def counted(self, reference: Reference, forecast: pd.DataFrame) -> dict[str, Counts]:
+        """What a model was asked here, what it said, and what came of the hours before.
+
+        Args:
+            reference: The model's.
+            forecast: What it said, from `forecast`.
+        """
+        of = self._examples.horizons == AHEAD // HOUR
+        examples, ids = self._examples.part(of), self._grid.station_ids[self._stations]
+        said = forecast[forecast["horizon"] == AHEAD // HOUR].set_index("station_id")["bikes"]
+        serves = self._in_service[self._stations]
+        means = said.reindex(ids).to_numpy(dtype=np.float32)
+        counts = counted(reference, examples.part(serves), ids[serves], means[serves])
+        return {**counts, **came(reference, self._grid, self._origin)}
 
     def risks(self, model: Model | None) -> pd.DataFrame:
         """Probabilities of an hour empty or full within `risk.AHEAD`.
@@ -153,8 +179,13 @@ def _metres(here: NDArray[np.float64], there: NDArray[np.float64]) -> NDArray[np
 
 
 def described(distribution: Distribution) -> pd.DataFrame:
-    """The columns `DESCRIBED` of N distributions."""
-    p10, p50, p90 = distribution.quantiles(QUANTILES).astype(np.int64).T
+    """The columns `DESCRIBED` and `INSIDE` of N distributions."""
+    quantiles = distribution.quantiles(QUANTILES)
+    p10, p50, p90 = quantiles.astype(np.int64).T
+    inside = {
+        name: pit_coverage(distribution.below(count), distribution.below(count + 1))
+        for name, count in zip(INSIDE, (quantiles[:, 0], quantiles[:, -1]), strict=True)
+    }
     return pd.DataFrame(
         {
             "bikes": distribution.mean(),
@@ -163,6 +194,7 @@ def described(distribution: Distribution) -> pd.DataFrame:
             "p90": p90,
             "p_empty": distribution.empty(),
             "p_full": distribution.full(),
+            **inside,
         }
     )
 

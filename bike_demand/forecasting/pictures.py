@@ -4,7 +4,7 @@ Each is a Matplotlib figure; `inline_image.inline_figure` puts one on a page. Co
 of Okabe and Ito, which the colour-blind can tell apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -112,6 +112,63 @@ def of_forecast(
     axes.set_xlabel(f"hours from {origin:%Y-%m-%d %H:%M} UTC; dashed: expected", fontsize=8)
     axes.set_title("Stations empty and full [%]", fontsize=9)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return figure
+
+
+def of_accuracy(title: str, rows: pd.DataFrame) -> "Figure":
+    """How forecasts fared live, by hours ahead.
+
+    Args:
+        title: Of what.
+        rows: `role`, `model_version`, `horizon` [h], `skill` over persistence, `skill_empty`
+            likewise of the Brier score of empty, and `inside`, the PIT coverage.
+    """
+    figure, panels = _figure(title, (8.6, 2.8), [1, 1, 1])
+    columns = {
+        "skill": "RMSE below persistence's [%]",
+        "skill_empty": "Brier of empty below [%]",
+        "inside": "In the middle 80 % [%]",
+    }
+    colours = {"champion": ORANGE, "simple": GREY, "challenger": BLUE, "predecessor": GREEN}
+    for axes, (column, told) in zip(panels, columns.items(), strict=True):
+        for (role, version), part in rows.groupby(["role", "model_version"]):
+            label = f"{role} {version}".strip()
+            values = 100 * part[column].astype(float)
+            axes.plot(part["horizon"], values, color=colours[str(role)], marker=".", label=label)
+        axes.axhline(80 if column == "inside" else 0, color="#444444", lw=1)
+        axes.set_title(told, fontsize=9)
+        axes.set_xticks([*GATED], [str(hours) for hours in GATED])
+    panels[1].set_xlabel("hours ahead", fontsize=8)
+    panels[0].legend(frameon=False, fontsize=7)
+    return figure
+
+
+def of_drift(title: str, days: pd.DataFrame, bands: Collection[float]) -> "Figure":
+    """A heat map of what has moved most.
+
+    Args:
+        title: Of what.
+        days: `feature`, `day`, `psi`.
+        bands: From which index on it is how bad.
+    """
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
+    table = days.pivot_table(index="feature", columns="day", values="psi", aggfunc="max")
+    table = table.loc[table.max(axis=1).sort_values(ascending=False).index[:SHOWN]]
+    figure, (axes,) = _figure(title, (8.6, 3.2), [1])
+    edges = [0, *sorted(bands), 10]
+    colours = ListedColormap(["#f2f2f2", "#f0e442", "#e69f00", ORANGE])
+    shown = axes.pcolormesh(
+        table.to_numpy(float), cmap=colours, norm=BoundaryNorm(edges, 4), edgecolors="white", lw=1
+    )
+    axes.set_yticks([row + 0.5 for row in range(len(table))], table.index, fontsize=7)
+    axes.set_xticks(
+        [column + 0.5 for column in range(table.shape[1])],
+        [f"{day:%m-%d}" for day in table.columns],
+    )
+    axes.invert_yaxis()
+    bar = figure.colorbar(shown, ax=axes, ticks=edges[:-1], shrink=0.8)
+    bar.ax.tick_params(labelsize=7)
     return figure
 
 

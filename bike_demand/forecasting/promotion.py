@@ -43,6 +43,8 @@ Reason = Literal[
     "not_calibrated",
     "not_enough_unseen_data",
     "not_better",
+    "on_probation",
+    "pinned",
 ]
 
 
@@ -92,11 +94,11 @@ def gain(challenger: Losses, champion: Losses, days: Mapping[int, NDArray[np.int
     Args:
         challenger: Losses, lower is better.
         champion: Likewise, of the same rows.
-        days: Of the same rows' origins, any numbers.
+        days: Of the same rows' origins, any numbers; its horizons are those compared.
     """
     numbers = np.unique(np.concatenate([*days.values()]))
     new, old = (
-        np.stack([_by_day(losses[hours], days[hours], numbers) for hours in GATED], axis=1)
+        np.stack([_by_day(losses[hours], of, numbers) for hours, of in days.items()], axis=1)
         for losses in (challenger, champion)
     )  # shape (days, horizons)
     drawn = np.random.default_rng(_SEED).integers(len(numbers), size=(DRAWS, len(numbers)))

@@ -6,22 +6,28 @@
 from bike_demand.registry.errors import RegistryError, RegistryUnavailableError
 from bike_demand.registry.registry import (
     APPOINTED_AT,
+    PROBATION,
     REPLACED,
     RESTORED_AT,
     TAKEN_BACK_AT,
+    Candidate,
     Registry,
     Version,
+    on_probation,
     open_registry,
 )
 
 __all__ = [
     "APPOINTED_AT",
+    "PROBATION",
     "REPLACED",
     "RESTORED_AT",
     "TAKEN_BACK_AT",
+    "Candidate",
     "Registry",
     "RegistryError",
     "RegistryUnavailableError",
     "Version",
+    "on_probation",
     "open_registry",
 ]

@@ -71,7 +71,7 @@ class Forecaster:
         examples = to_examples(frame)
         told = np.full((len(frame), len(DESCRIBED)), np.nan)
         for rows, distribution in self._model.forecast(examples):
-            told[rows] = described(distribution)
+            told[rows] = described(distribution)[[*DESCRIBED]]
         outputs = pd.DataFrame(told, columns=list(DESCRIBED), index=frame.index)
         return outputs.assign(p_full=outputs["p_full"].where(examples.docked))
 

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 CHAMPION: Final = "champion"
 """MLflow's alias of the version that serves."""
 
+CHALLENGER: Final = "challenger"
+"""Alias of the version that was refused last, and forecasts in the shadow."""
+
+PINNED: Final = "pinned"
+"""Tag of a registered model: the champion stays, whatever is decided."""
+
+PROBATION: Final = timedelta(hours=48)
+"""After its promotion a champion is watched beside its predecessor, and nobody is promoted."""
+
 APPOINTED_AT: Final = "appointed_at"
 """Tag: when it was promoted to champion, ISO, UTC."""
 
@@ -42,6 +51,9 @@ TAKEN_BACK_AT: Final = "taken_back_at"
 
 REPLACED: Final = "replaced"
 """Tag: the version that was champion before it; empty if there was none."""
+
+Candidate = Literal["daily", "recency"]
+"""Why a model was trained: each day, or of fewer days since the champion is not what it was."""
 
 _FILE: Final = f"data/{stored_model.FILE_NAME}"
 _REMEDY: Final = "Materialise the models and champion_model of a newer day, or appoint another."
@@ -62,6 +74,7 @@ class Version:
         data_until: The last target that was looked at in learning, UTC.
         feature_version: Of the features that it expects.
         run_id: The MLflow run that it comes from.
+        candidate: Why it was trained.
         tags: All that is noted on it, those attributes included.
     """
 
@@ -73,10 +86,24 @@ class Version:
     data_until: datetime
     feature_version: str
     run_id: str
+    candidate: Candidate
     tags: Mapping[str, str] = field(hash=False)
 
     def __str__(self) -> str:
         return f"version {self.version} of {self.name}"
+
+
+def on_probation(champion: Version, now: datetime) -> bool:
+    """Whether a champion was promoted after another one within `PROBATION`, and not since then.
+
+    Args:
+        champion: That serves.
+        now: UTC.
+    """
+    at = champion.tags.get(APPOINTED_AT)
+    if not at or not champion.tags.get(REPLACED) or champion.tags.get(RESTORED_AT, "") > at:
+        return False
+    return datetime.fromisoformat(at) <= now < datetime.fromisoformat(at) + PROBATION
 
 
 class Registry:
@@ -98,7 +125,14 @@ class Registry:
             yield
 
     def publish(
-        self, model: Model, *, system_id: str, trained_for: date, examples: Examples, run_id: str
+        self,
+        model: Model,
+        *,
+        system_id: str,
+        trained_for: date,
+        examples: Examples,
+        run_id: str,
+        candidate: Candidate = "daily",
     ) -> Version:
         """Store a model with its run, and register it as the newest version of its system.
 
@@ -108,6 +142,7 @@ class Registry:
             trained_for: The day that it was trained for, UTC.
             examples: Any rows: the first few show in MLflow what the model is asked.
             run_id: The MLflow run that it comes from.
+            candidate: Why it was trained.
         """
         name = _name(system_id)
         with self._store.client(f"Publishing a model of {system_id}") as client:
@@ -123,6 +158,7 @@ class Registry:
                 "trained_for": trained_for.isoformat(),
                 "data_until": model.data_until.astimezone(UTC).isoformat(),
                 "feature_version": model.feature_version,
+                "candidate": candidate,
                 "packages": " ".join(stored_model.requirements(model.algorithm)),
                 **_git_revision(),
             }
@@ -163,12 +199,57 @@ class Registry:
         Raises:
             RegistryError: The alias names a version that is not there or not ours.
         """
+        return self._named(system_id, CHAMPION)
+
+    def challenger(self, system_id: str) -> Version | None:
+        """The version that was refused last, if `challenge` was told so; else None.
+
+        Raises:
+            RegistryError: The alias names a version that is not there or not ours.
+        """
+        return self._named(system_id, CHALLENGER)
+
+    def _named(self, system_id: str, alias: str) -> Version | None:
         name = _name(system_id)
-        with self._store.client(f"Looking for the champion of {name}") as client:
+        with self._store.client(f"Looking for the {alias} of {name}") as client:
             number = None
             with tolerated("RESOURCE_DOES_NOT_EXIST"):  # nothing was published
-                number = client.get_registered_model(name).aliases.get(CHAMPION)
+                number = client.get_registered_model(name).aliases.get(alias)
         return None if number is None else self.version(system_id, str(number))
+
+    def challenge(self, system_id: str, version: Version | None) -> None:
+        """Let a version forecast beside the champion; None ends it."""
+        name = _name(system_id)
+        with self._store.client(f"Naming the challenger of {name}") as client:
+            if version is not None:
+                client.set_registered_model_alias(name, CHALLENGER, version.version)
+            elif CHALLENGER in client.get_registered_model(name).aliases:
+                client.delete_registered_model_alias(name, CHALLENGER)
+
+    def is_pinned(self, system_id: str) -> bool:
+        """Whether the champion of a system stays, whatever is decided."""
+        name = _name(system_id)
+        with self._store.client(f"Looking whether {name} is pinned") as client:
+            tags: Mapping[str, str] = {}
+            with tolerated("RESOURCE_DOES_NOT_EXIST"):
+                tags = client.get_registered_model(name).tags
+        return PINNED in tags
+
+    def pin(self, version: Version, replaced: str | None) -> Version:
+        """Make a version champion until `unpin`; arguments and result as of `appoint`."""
+        with self._store.client(f"Pinning {version}") as client:
+            client.set_registered_model_tag(version.name, PINNED, version.version)
+            now = datetime.now(UTC).isoformat()
+            if replaced != version.version:
+                client.set_model_version_tag(version.name, version.version, RESTORED_AT, now)
+            client.set_registered_model_alias(version.name, CHAMPION, version.version)
+            return _ours(client.get_model_version(version.name, version.version))
+
+    def unpin(self, system_id: str) -> None:
+        """Let the next decision count again."""
+        name = _name(system_id)
+        with self._store.client(f"Unpinning {name}") as client:
+            client.delete_registered_model_tag(name, PINNED)
 
     def appoint(self, version: Version, replaced: str | None) -> Version:
         """Make a version the champion of its system.
@@ -188,6 +269,8 @@ class Registry:
             for key, value in tags.items():
                 client.set_model_version_tag(version.name, version.version, key, value)
             client.set_registered_model_alias(version.name, CHAMPION, version.version)
+            if CHALLENGER in client.get_registered_model(version.name).aliases:
+                client.delete_registered_model_alias(version.name, CHALLENGER)
             return _ours(client.get_model_version(version.name, version.version))
 
     def take_back(self, champion: Version) -> Version | None:
@@ -265,6 +348,7 @@ def _version(found: "ModelVersion") -> Version | None:
             data_until=datetime.fromisoformat(tags["data_until"]),
             feature_version=tags["feature_version"],
             run_id=str(found.run_id),
+            candidate="recency" if tags.get("candidate") == "recency" else "daily",
             tags=tags,
         )
     except (KeyError, ValueError):

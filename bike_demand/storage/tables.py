@@ -449,7 +449,12 @@ FORECAST_ACCURACY = declare_table(
     _sum("squared_error", "of the mean [bikes²]"),
     _sum("absolute_error", "of the median [bikes]"),
     _sum("quantile_loss", "twice the mean pinball loss of the 10, 50 and 90 % quantiles [bikes]"),
-    _sum("inside", "probability within the middle 80 %; 0.8 of rows if calibrated"),
+    sa.Column(
+        "inside",
+        sa.Double,
+        comment="Sum over rows: probability within the middle 80 %; 0.8 of rows if calibrated; "
+        "null of forecasts that did not tell it",
+    ),
     _sum("empty", "stations without a bike"),
     _sum("p_empty", "probability of it"),
     _sum("brier_empty", "squared error of the probability"),

@@ -1,5 +1,6 @@
 """Which model reigns: the asset `champion_model`, on a real registry and real tables."""
 
+import json
 from dataclasses import dataclass
 from dataclasses import replace as altered
 from datetime import timedelta
@@ -142,7 +143,8 @@ def test_a_model_that_fails_a_gate_is_refused_by_a_green_run(
     [row] = decisions()
     assert (row["decision"], row["reason"], row["applied"]) == ("kept", reason, False)
     assert compete.registry.champion(city.system_id) is None
-    assert decisions("model_event") == []
+    [event] = decisions("model_event")
+    assert (event["kind"], json.loads(event["figures"])["reason"]) == ("refusal", reason)
 
 
 def test_a_challenger_that_is_better_for_sure_replaces_the_champion(
@@ -202,7 +204,7 @@ def test_a_rerun_of_the_day_that_made_the_champion_still_says_so(compete, decisi
     row, refused = decisions()
     assert (row["challenger"], row["reason"], row["applied"]) == (first.version, "first", True)
     assert not refused["applied"]
-    assert len(decisions("model_event")) == 1
+    assert [event["kind"] for event in decisions("model_event")] == ["promotion", "refusal"]
 
 
 def test_a_rerun_after_another_promotion_moves_nothing_back(compete, decisions, noise, city):
@@ -343,6 +345,7 @@ def test_a_rollback_returns_to_the_predecessor_and_a_rerun_respects_it(
         "promotion",
         "promotion",
         "rollback",
+        "refusal",
     ]
     assert compete.registry.champion(city.system_id).version == first.version
 

@@ -1,5 +1,6 @@
 """The assets `station_forecast` and `station_risk`. What they say: `forecasting.outlook`."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,18 +14,21 @@ from bike_demand.cadence import FORECAST
 from bike_demand.defs import systems
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting import pictures
+from bike_demand.forecasting.drift import Counts
 from bike_demand.forecasting.features import FEATURE_VERSION, LOOKBACK, LOOKS_BACK
 from bike_demand.forecasting.grid import COLUMNS, TICK, Grid, to_grid
 from bike_demand.forecasting.inline_image import inline_figure
 from bike_demand.forecasting.model import Model
 from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
+from bike_demand.forecasting.promotion import GATED
 from bike_demand.forecasting.simple import quantities
 from bike_demand.forecasting.splits import DAY, in_service
-from bike_demand.registry import Registry, RegistryError, Version
+from bike_demand.registry import REPLACED, Registry, RegistryError, Version, on_probation
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
 from bike_demand.storage.tables import (
+    FORECAST_INPUT,
     STATION_FORECAST,
     STATION_RISK,
     STATION_STATUS,
@@ -36,10 +40,9 @@ PUNCTUAL: Final = timedelta(minutes=30)
 
 CHAMPION: Final = "champion"
 SIMPLE: Final = "simple"
+CHALLENGER: Final = "challenger"
+PREDECESSOR: Final = "predecessor"
 COMPLETE: Final = "every_system_forecast"
-
-# The hour has begun and is not over: of its ticks the first is wanted, and may be all there is.
-_FIRST_TICK: Final = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,13 @@ class _Issue:
     origin_at: datetime
     version: Version | None
     why_simple: str | None
+    role: str = CHAMPION
 
     def columns(self, issued_at: datetime) -> dict[str, Any]:
         return {
             "system_id": self.system.system_id,
             "origin_at": self.origin_at,
-            "role": CHAMPION if self.version else SIMPLE,
+            "role": self.role if self.version else SIMPLE,
             "issued_at": issued_at,
             "late": issued_at > self.origin_at + PUNCTUAL,
             "model_version": self.version and self.version.version,
@@ -81,7 +85,7 @@ def _out(table: Any, description: str) -> dg.AssetOut:
     ins={
         "status": dg.AssetIn(
             STATION_STATUS.name,
-            partition_mapping=_FIRST_TICK,
+            partition_mapping=systems.FIRST_TICK,
             metadata=read_metadata(
                 columns=["system_id", *COLUMNS], reach=Reach(lookback=LOOKBACK, hourly=LOOKS_BACK)
             ),
@@ -89,7 +93,7 @@ def _out(table: Any, description: str) -> dg.AssetOut:
         "stations": systems.STATIONS,
         "weather": dg.AssetIn(
             WEATHER.name,
-            partition_mapping=_FIRST_TICK,
+            partition_mapping=systems.FIRST_TICK,
             metadata=read_metadata(reach=systems.WEATHER_REACH),
         ),
     },
@@ -125,11 +129,13 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     """Forecast from the first tick of the hour; nothing later is looked at.
 
     A model that has seen what came after the origin is not asked. Over 30 minutes after the origin
-    the forecast is late, and says so.
+    the forecast is late, and says so. In the shadow of the champion its challenger, and for two
+    days its predecessor, forecast the horizons that models are compared at.
     """
     origin = systems.single_partition(context).start
     issued_at = utc_now()
     issues, forecasts, risks = list[_Issue](), list[pd.DataFrame](), list[pd.DataFrame]()
+    inputs = list[pd.DataFrame]()
     refused, pages = dict[str, str](), dict[str, Any]()
     with tracking.in_use() as registry:
         for system in systems.placed(status["system_id"], refused):
@@ -143,27 +149,44 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             outlook = Outlook(grid, origin, systems.surroundings(system, stations, weather))
             shared = issue.columns(issued_at)
             issues.append(issue)
-            forecasts.append(_forecast(outlook.forecast(model), origin).assign(**shared))
+            forecast = _forecast(outlook.forecast(model), origin).assign(**shared)
+            forecasts.append(forecast)
             risks.append(outlook.risks(model).assign(**shared))
             if issue.why_simple:
                 refused[system.system_id] = f"by the simple forecast, for {issue.why_simple}"
-            pages[f"outlook {system.system_id}"] = _page(issue, grid, forecasts[-1])
+            if model is not None and model.reference is not None:
+                counts = outlook.counted(model.reference, forecast)
+                inputs.append(_counted(counts, shared["model_version"], system, origin))
+            for role, version in _shadows(registry, issue, issued_at):
+                try:
+                    other = registry.load(version)
+                except RegistryError as error:  # whoever waits for it is told that nothing came
+                    context.log.warning(f"{system.system_id}: no forecast by the {role}: {error}")
+                    continue
+                shares = _Issue(system, origin, version, None, role).columns(issued_at)
+                shadow = outlook.forecast(other, GATED)
+                forecasts.append(_forecast(shadow, origin).assign(**shares))
+            pages[f"outlook {system.system_id}"] = _page(issue, grid, forecast)
     if not issues:
         raise PermanentFailure(
             f"Nothing was forecast; what is stored stays.\n{systems.told(refused)}"
         )
     # What was said under another role, before there was a champion or for want of it, goes.
-    covers = {
-        "system_id": [issue.system.system_id for issue in issues],
-        "role": [CHAMPION, SIMPLE],
-    }
+    covers = {"system_id": [issue.system.system_id for issue in issues]}
+    asked = Rows(inputs or [_no_counts()], covers)
     yield dg.MaterializeResult[Any](
         asset_key=STATION_FORECAST.name,
-        value=Rows(forecasts, covers),
+        value=Rows(
+            forecasts,
+            {**covers, "role": [CHAMPION, SIMPLE, CHALLENGER, PREDECESSOR]},
+            {FORECAST_INPUT.name: asked},
+        ),
         metadata=pages,
         check_results=[systems.check(COMPLETE, refused)],
     )
-    yield dg.MaterializeResult[Any](asset_key=STATION_RISK.name, value=Rows(risks, covers))
+    yield dg.MaterializeResult[Any](
+        asset_key=STATION_RISK.name, value=Rows(risks, {**covers, "role": [CHAMPION, SIMPLE]})
+    )
 
 
 def _issue(registry: Registry, system: System, origin: datetime) -> tuple[_Issue, Model | None]:
@@ -185,6 +208,34 @@ def _why_not(version: Version, origin: datetime) -> str | None:
     if version.feature_version != FEATURE_VERSION:
         return f"{version} expects features of version {version.feature_version}"
     return None
+
+
+def _shadows(registry: Registry, issue: _Issue, issued_at: datetime) -> list[tuple[str, Version]]:
+    """Who else forecasts, to be compared with the champion, by role."""
+    champion = issue.version
+    if champion is None:
+        return []
+    found = {CHALLENGER: registry.challenger(champion.system_id)}
+    if on_probation(champion, issued_at):
+        found[PREDECESSOR] = registry.version(champion.system_id, champion.tags[REPLACED])
+    return [
+        (role, version)
+        for role, version in found.items()
+        if version is not None and not _why_not(version, issue.origin_at)
+    ]
+
+
+def _counted(
+    counts: dict[str, Counts], version: str, system: System, origin: datetime
+) -> pd.DataFrame:
+    told = [json.dumps(each.tolist()) for each in counts.values()]
+    return pd.DataFrame({"feature": [*counts], "counts": told}).assign(
+        system_id=system.system_id, origin_at=origin, model_version=version
+    )
+
+
+def _no_counts() -> pd.DataFrame:
+    return pd.DataFrame(columns=[*FORECAST_INPUT.columns])
 
 
 def _forecast(frame: pd.DataFrame, origin: datetime) -> pd.DataFrame:

@@ -8,9 +8,10 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from bike_demand import model_events
-from bike_demand.automation import RETRIES
+from bike_demand.automation import RETRIES, utc_now
 from bike_demand.cadence import MODELS
 from bike_demand.defs import systems
 from bike_demand.defs.training.history import (
@@ -46,6 +47,7 @@ from bike_demand.registry import (
     Registry,
     RegistryError,
     Version,
+    on_probation,
 )
 from bike_demand.resources import Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
@@ -57,6 +59,15 @@ UNSEEN = timedelta(days=6)
 
 DECIDED = "every_system_decided"
 
+CHALLENGES = ("not_better", "not_enough_unseen_data", "on_probation", "pinned")
+"""Reasons for which a model is refused that is good by itself: it forecasts in the shadow."""
+
+
+class ChampionConfig(dg.Config):
+    """What is decided."""
+
+    systems: list[str] = Field([], description="Of these only; of all if there is none.")
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -67,12 +78,16 @@ class Contest:
         champion: That reigned before the day; None if none did.
         decided: The challenger has been appointed already, and the asset is made once more.
         newest: The last day that there are models of.
+        pinned: The champion stays, whatever is decided.
+        probation: The champion is new, and watched beside its predecessor.
     """
 
     challenger: Version
     champion: Version | None
     decided: bool
     newest: date | None
+    pinned: bool = False
+    probation: bool = False
 
     @property
     def may_reign(self) -> bool:
@@ -104,8 +119,9 @@ class Contest:
     kinds={"python", "mlflow", "postgres"},
     code_version="1",
 )
-def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
+def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PLR0917  # inputs
     context: dg.AssetExecutionContext,
+    config: ChampionConfig,
     tracking: Tracking,
     features: pd.DataFrame,
     status: pd.DataFrame,
@@ -128,6 +144,8 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
     refused, pages = dict[str, str](), dict[str, Any]()
     with tracking.in_use() as registry:
         for system in systems.placed(evaluations["system_id"], refused):
+            if config.systems and system.system_id not in config.systems:
+                continue
             own = systems.of(system, evaluations)
             if own.empty:
                 refused[system.system_id] = "no model of this day was made of it"
@@ -145,7 +163,7 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
             f"Nothing was decided; every champion stays.\n{systems.told(refused)}"
         )
     frame = pd.DataFrame(rows)
-    companions = {MODEL_EVENT.name: model_events.rows(events)} if events else {}
+    companions = {MODEL_EVENT.name: model_events.rows(events)}
     return dg.MaterializeResult[Any](
         value=Rows(frame, {"system_id": [*frame["system_id"]]}, companions),
         metadata=pages,
@@ -172,7 +190,10 @@ def _decided(
     if decision.promoted and not applied:
         told = f"{decision.detail} It does not reign: there are models of {contest.newest}."
         decision = replace(decision, detail=told)
-    events = [_appointed(registry, contest, decision)] if applied else []
+    if applied:
+        events = [_appointed(registry, contest, decision)]
+    else:
+        events = [_refused(registry, contest, decision)]
     what = f"{'promoted' if applied else 'not promoted'}, {decision.reason.replace('_', ' ')}"
     title = f"{system.system_id} {span.start:%Y-%m-%d}: {what}"
     picture = pictures.of_decision(title, decision, *_asked(test))
@@ -194,7 +215,10 @@ def _contest(registry: Registry, system_id: str, evaluations: pd.DataFrame) -> C
     if decided or reigns:
         replaced = challenger.tags.get(REPLACED)
         champion = registry.version(system_id, replaced) if replaced else None
-    return Contest(challenger, champion, decided, newest)
+        return Contest(challenger, champion, decided, newest)
+    pinned = registry.is_pinned(system_id)
+    probation = champion is not None and on_probation(champion, utc_now())
+    return Contest(challenger, champion, decided, newest, pinned, probation)
 
 
 class UnreadableChampionError(Exception):
@@ -254,14 +278,8 @@ class _Comparison:
 
 def decide(contest: Contest, test: pd.DataFrame, comparison: _Comparison) -> Decision:
     """Put the reasons in order: what the challenger is by itself, then against the champion."""
-    if refusal := _by_itself(contest.challenger, test):
-        return refusal
-    champion = contest.champion
-    if champion is None:
-        return Decision(promoted=True, reason="first", detail="There was no champion.")
-    if champion.feature_version != FEATURE_VERSION:
-        told = _other_features(champion)
-        return Decision(promoted=True, reason="other_features", detail=told)
+    if early := _by_itself(contest.challenger, test) or _by_the_champion(contest):
+        return early
     try:
         found = comparison.gain()
     except UnreadableChampionError as error:
@@ -269,10 +287,28 @@ def decide(contest: Contest, test: pd.DataFrame, comparison: _Comparison) -> Dec
     if found is None:
         told = (
             f"{LEAST_UNSEEN // HOUR} h of origins on {LEAST_DAYS} days that neither "
-            f"{contest.challenger} nor {champion} has seen are asked for."
+            f"{contest.challenger} nor {contest.champion} has seen are asked for."
         )
         return Decision(promoted=False, reason="not_enough_unseen_data", detail=told)
-    return compared(found)
+    decision = compared(found)
+    if decision.promoted and contest.probation:
+        told = f"{contest.champion} was promoted within the last two days. {decision.detail}"
+        return replace(decision, promoted=False, reason="on_probation", detail=told)
+    return decision
+
+
+def _by_the_champion(contest: Contest) -> Decision | None:
+    """What needs no comparison."""
+    champion = contest.champion
+    if champion is None:
+        return Decision(promoted=True, reason="first", detail="There was no champion.")
+    if contest.pinned:
+        told = f"{champion} is pinned: 'bike-demand unpin' lets the next decision count again."
+        return Decision(promoted=False, reason="pinned", detail=told)
+    if champion.feature_version != FEATURE_VERSION:
+        told = _other_features(champion)
+        return Decision(promoted=True, reason="other_features", detail=told)
+    return None
 
 
 def _by_itself(challenger: Version, test: pd.DataFrame) -> Decision | None:
@@ -303,7 +339,24 @@ def _appointed(registry: Registry, contest: Contest, decision: Decision) -> dict
     if not contest.decided:
         challenger = registry.appoint(challenger, replaced)
     at = challenger.tags[APPOINTED_AT]
-    return model_events.event("promotion", at, challenger, replaced, decision.detail)
+    figures = _figures(decision)
+    return model_events.event("promotion", at, challenger, replaced, decision.detail, figures)
+
+
+def _refused(registry: Registry, contest: Contest, decision: Decision) -> dict[str, Any]:
+    """Let the challenger forecast in the shadow, if it is good by itself; and what is noted."""
+    challenger = contest.challenger
+    if contest.newest == challenger.trained_for:
+        follows = decision.reason in CHALLENGES
+        registry.challenge(challenger.system_id, challenger if follows else None)
+    at, figures = utc_now().isoformat(), _figures(decision)
+    return model_events.event("refusal", at, challenger, None, decision.detail, figures)
+
+
+def _figures(decision: Decision) -> dict[str, Any]:
+    gain = decision.gain
+    numbers = {"gain": gain.gain, "low": gain.low, "high": gain.high} if gain else {}
+    return {"reason": decision.reason, **numbers, "margin": MARGIN}
 
 
 def _row(

@@ -1,6 +1,8 @@
 """The assets `xgboost_model` and `lightgbm_model`. How they learn: `forecasting.model`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -20,7 +22,9 @@ from bike_demand.forecasting.features import FEATURE_VERSION
 from bike_demand.forecasting.inline_image import inline_figure
 from bike_demand.forecasting.learners import Learner, LearningError, LightGBM, XGBoost
 from bike_demand.forecasting.model import PAIRS_PER_GROUP, PARTS, Model, put_together, train
+from bike_demand.forecasting.recency import choose
 from bike_demand.forecasting.splits import DAY, HOUR, TRAINING, TooLittleHistoryError, hourly_pairs
+from bike_demand.forecasting.watched import reference
 from bike_demand.forecasting.yardstick import NothingToScoreError
 from bike_demand.resources import Rows, table_metadata
 from bike_demand.resources.tracking import Tracking
@@ -49,6 +53,16 @@ class TrainingConfig(dg.Config):
     rows_per_leaf: int = Field(LightGBM.rows_per_leaf, description="At least.")
     rows_per_tree: float = Field(LightGBM.rows_per_tree, description="Share of rows.")
     threads: int = Field(LightGBM.threads, description="The same give the same model.")
+    recency: bool = Field(
+        default=False,
+        description="Learn fewer, newer days: as many as a backtest finds best. For a champion "
+        "that is no longer what it was.",
+    )
+    systems: list[str] = Field([], description="Of these only; of all if there is none.")
+
+    def learner_options(self) -> dict[str, Any]:
+        """What a learner is told."""
+        return self.model_dump(exclude={"pairs_per_group", "recency", "systems"})
 
 
 class LightGBMConfig(TrainingConfig):
@@ -108,8 +122,8 @@ def lightgbm_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `st
     of features a system gets none. Model, metrics and pictures are in MLflow.
     """
     inputs = {"features": features, "status": status, "stations": stations, "weather": weather}
-    learner = LightGBM(**config.model_dump(exclude={"pairs_per_group"}))
-    return _trained(context, learner, config.pairs_per_group, tracking, inputs)
+    learner = LightGBM(**config.learner_options())
+    return _trained(context, learner, config, tracking, inputs)
 
 
 @dg.asset(**_asset("xgboost"))  # type: ignore[untyped-decorator]
@@ -128,8 +142,8 @@ def xgboost_model(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `sta
     of features a system gets none. Model, metrics and pictures are in MLflow.
     """
     inputs = {"features": features, "status": status, "stations": stations, "weather": weather}
-    learner = XGBoost(**config.model_dump(exclude={"pairs_per_group"}))
-    return _trained(context, learner, config.pairs_per_group, tracking, inputs)
+    learner = XGBoost(**config.learner_options())
+    return _trained(context, learner, config, tracking, inputs)
 
 
 # One system's trouble costs no other its model.
@@ -145,16 +159,18 @@ _NO_MODEL: Final = (
 def _trained(
     context: dg.AssetExecutionContext,
     learner: Learner,
-    pairs_per_group: int,
+    config: TrainingConfig,
     tracking: Tracking,
     inputs: dict[str, pd.DataFrame],
 ) -> dg.MaterializeResult[Any]:
     span = systems.single_partition(context)
     made, refused, pages = list[pd.DataFrame](), dict[str, str](), dict[str, Any]()
     for system in systems.placed(inputs["features"]["system_id"], refused):
+        if config.systems and system.system_id not in config.systems:
+            continue
         try:
             known = history(system, span.end, inputs)
-            told, figure = _train(context, system, learner, pairs_per_group, tracking, known)
+            told, figure = _train(context, system, learner, config, tracking, known)
         except _NO_MODEL as error:
             refused[system.system_id] = str(error)
             continue
@@ -175,7 +191,7 @@ def _train(
     context: dg.AssetExecutionContext,
     system: System,
     learner: Learner,
-    pairs_per_group: int,
+    config: TrainingConfig,
     tracking: Tracking,
     known: History,
 ) -> tuple[pd.DataFrame, "Figure"]:
@@ -184,19 +200,28 @@ def _train(
     with tracking.child_run(context, f"{system.system_id} {learner.name}") as run:
         import mlflow
 
-        mlflow.log_params({**vars(learner), "pairs_per_group": pairs_per_group})
+        pairs = config.pairs_per_group
+        mlflow.log_params({**vars(learner), "pairs_per_group": pairs})
+        begin = _newest_days(learner, known) if config.recency else split.start
         parts = []
-        for part in train(
-            known.joined, known.grid, split.start, split.train_end, [learner], pairs_per_group
-        ):
+        for part in train(known.joined, known.grid, begin, split.train_end, [learner], pairs):
             parts.append(part)
             context.log.info(f"{system.system_id}: {len(parts)} of {PARTS} parts learnt")
         model = put_together(parts, learner.name, split.train_end, FEATURE_VERSION)
+        learnt_from = reference(
+            model,
+            known.joined,
+            known.grid,
+            begin,
+            split.train_end,
+            known.surroundings.timezone,
+        )
+        model = replace(model, reference=learnt_from)
         scores = evaluation(model, known.joined, known.grid, split, known.surroundings)
         looks = importance(model)
         title = f"{system.system_id}, {learner.name}, {day:%Y-%m-%d}"
         figure = pictures.of_model(title, scores, looks)
-        _record(system, model, known, scores)
+        _record(system, model, known, begin, scores)
         mlflow.log_figure(figure, "model.png")
         mlflow.log_dict({str(name): share for name, share in looks.items()}, "importance.json")
         version = tracking.registry().publish(
@@ -205,6 +230,7 @@ def _train(
             trained_for=day.date(),
             examples=_some(known),
             run_id=run.info.run_id,
+            candidate="recency" if config.recency else "daily",
         )
     return scores.assign(
         system_id=system.system_id,
@@ -218,7 +244,20 @@ def _train(
     ), figure
 
 
-def _record(system: System, model: Model, known: History, scores: pd.DataFrame) -> None:
+def _newest_days(learner: Learner, known: History) -> datetime:
+    """Where what is learnt begins, if it is as few days as serve best; it is recorded why."""
+    import mlflow
+
+    errors = choose(known.joined, known.grid, known.split, learner, FEATURE_VERSION)
+    mlflow.log_metrics({f"crps_of_{days}_days": error for days, error in errors.items()})
+    best = min(errors, key=errors.__getitem__)
+    mlflow.log_param("recency_days", best)
+    return known.split.train_end - best * DAY
+
+
+def _record(
+    system: System, model: Model, known: History, begin: datetime, scores: pd.DataFrame
+) -> None:
     """In the active run of MLflow; metrics have the horizon as their step."""
     import mlflow
 
@@ -226,7 +265,7 @@ def _record(system: System, model: Model, known: History, scores: pd.DataFrame) 
     mlflow.set_tags({"system_id": system.system_id, "algorithm": model.algorithm})
     mlflow.log_params(
         {
-            "trained_from": split.start.isoformat(),
+            "trained_from": begin.isoformat(),
             "trained_until": split.train_end.isoformat(),
             "tested_until": split.end.isoformat(),
             "data_until": model.data_until.isoformat(),

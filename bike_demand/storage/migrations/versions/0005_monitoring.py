@@ -143,8 +143,9 @@ def upgrade() -> None:
         sa.Column(
             "inside",
             sa.Double(),
-            nullable=False,
-            comment="Sum over rows: probability within the middle 80 %; 0.8 of rows if calibrated",
+            nullable=True,
+            comment="Sum over rows: probability within the middle 80 %; 0.8 of rows if calibrated; "
+            "null of forecasts that did not tell it",
         ),
         sa.Column(
             "empty", sa.Double(), nullable=False, comment="Sum over rows: stations without a bike"
