@@ -4,7 +4,7 @@ Schedules ask for what the outside tells, conditions for what is derived from it
 newest window alone. Whatever is older is the freshness sensor's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -197,16 +197,16 @@ def in_the_same_run() -> dg.AutomationCondition[Any]:
 
 
 def condition_sensor(
-    cadence: Cadence, settings: Settings, *others: Cadence
+    cadences: Sequence[Cadence], settings: Settings
 ) -> dg.AutomationConditionSensorDefinition:
-    """Evaluates the conditions of a cadence's assets; one each, so that runs carry its tags.
+    """Evaluates the conditions of assets that are made in the same runs.
 
     Args:
-        cadence: Of assets with a condition.
+        cadences: Theirs; runs carry the tags of the first.
         settings: Say whether it runs before somebody switches it on.
-        *others: Cadences whose assets are made in the same runs.
     """
-    assets = [asset for each in (cadence, *others) for asset in each.assets]
+    cadence = cadences[0]
+    assets = [asset for each in cadences for asset in each.assets]
     return dg.AutomationConditionSensorDefinition(
         f"{cadence.name}_condition",
         target=dg.AssetSelection.assets(*assets),

@@ -1,7 +1,7 @@
 """What Dagster loads. No work at import: no database, no network, no heavy library."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
@@ -22,6 +22,9 @@ from bike_demand.resources.live_feed import LiveStationFeed
 from bike_demand.resources.tracking import Tracking
 from bike_demand.resources.weather_feed import WeatherFeed
 
+CONDITIONS: Final = ((FEATURES,), (DEMAND,), (FORECAST, ACCURACY, WATCH))
+"""Cadences that conditions ask for: those that stand together are made in one run."""
+
 
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """All of the project, wired.
@@ -41,8 +44,7 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
             retention_schedule,
         ],
         sensors=[
-            *(condition_sensor(cadence, configured) for cadence in (FEATURES, DEMAND)),
-            condition_sensor(FORECAST, configured, ACCURACY, WATCH),
+            *(condition_sensor(cadences, configured) for cadences in CONDITIONS),
             freshness_sensor,
             retraining_sensor,
             alert_sensor,

@@ -20,7 +20,7 @@ from bike_demand import settings
 from bike_demand.automation import closed_partition, condition_sensor, present_partition
 from bike_demand.cadence import ASSET_TAG, CADENCES, Cadence
 from bike_demand.data_times import Age, stale_at
-from bike_demand.definitions import build_definitions
+from bike_demand.definitions import CONDITIONS, build_definitions
 from bike_demand.defs.ingestion.stations import stations_job
 from bike_demand.defs.ingestion.weather import weather_job
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor_at
@@ -35,7 +35,7 @@ from bike_demand_tests.automation.channel import Channel
 
 # The sensors look each minute; these are those at which something can have changed.
 MINUTES = {0, 2, 5, 10, 15, 20, 30, 35, 40, 45, 50}
-CONDITIONS = {cadences.FEATURES: {2}, cadences.DEMAND: {10}, cadences.FORECAST: {0, 15}}
+LOOKS = {cadences.FEATURES: {2}, cadences.DEMAND: {10}, cadences.FORECAST: {0, 15}}
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -178,14 +178,15 @@ class Days:
                 )
                 for request in schedule.evaluate_tick(context).run_requests or ():
                     self._run(request, schedule.job_name)
-        for one, minutes in CONDITIONS.items():
-            if self.now.minute not in minutes:
+        for together in CONDITIONS:
+            one, assets = together[0], [name for each in together for name in each.assets]
+            if self.now.minute not in LOOKS[one]:
                 continue
-            sensor = condition_sensor(one, self.configured)
+            sensor = condition_sensor(together, self.configured)
             result = dg.evaluate_automation_conditions(
                 self.defs,
                 self.instance,
-                asset_selection=dg.AssetSelection.assets(*one.assets),
+                asset_selection=dg.AssetSelection.assets(*assets),
                 evaluation_time=self.now,
                 cursor=self.conditions.get(one.name),
             )
@@ -193,13 +194,13 @@ class Days:
             if result.total_requested:
                 [keys] = {
                     tuple(sorted(result.get_requested_partitions(dg.AssetKey(asset))))
-                    for asset in one.assets
+                    for asset in assets
                 }
                 for key in keys:
                     self._run(
                         dg.RunRequest(
                             partition_key=key,
-                            asset_selection=[dg.AssetKey(asset) for asset in one.assets],
+                            asset_selection=[dg.AssetKey(asset) for asset in assets],
                             tags=sensor.run_tags,
                         )
                     )

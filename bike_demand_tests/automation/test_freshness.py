@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bike_demand import freshness
-from bike_demand.cadence import CADENCES, DEMAND, FEATURES, FORECAST, MODELS, STATUS, WEATHER
+from bike_demand.cadence import (
+    ACCURACY,
+    CADENCES,
+    DEMAND,
+    FEATURES,
+    FORECAST,
+    MODELS,
+    STATUS,
+    WATCH,
+    WEATHER,
+)
 from bike_demand.storage.windows import Window
 from bike_demand_tests.test_docs import ROOT
 
@@ -43,7 +53,8 @@ def store():
     full.fill(WEATHER, NOON - 3 * DAY, NOON + HOUR / 2)
     for cadence in (FEATURES, DEMAND):
         full.fill(cadence, NOON - 40 * DAY, NOON)
-    full.fill(FORECAST, NOON - 3 * DAY, NOON + HOUR)
+    for cadence in (FORECAST, ACCURACY, WATCH):
+        full.fill(cadence, NOON - 3 * DAY, NOON + HOUR)
     full.fill(MODELS, NOON - 5 * DAY - 12 * HOUR, NOON - 12 * HOUR)
     return full
 

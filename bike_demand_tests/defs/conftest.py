@@ -1,5 +1,6 @@
 """What tests of models and forecasts share: a registry, and a city whose past is stored."""
 
+import dataclasses
 import warnings
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from bike_demand.storage.replace import Rows, replace
 from bike_demand.storage.tables import STATION_FEATURES, STATION_INFORMATION, STATION_STATUS
 from bike_demand.storage.windows import Window
 from bike_demand_tests.forecasting.feature_examples import random_grid
-from bike_demand_tests.registry.small_model import small_models
+from bike_demand_tests.registry.small_model import examples, small_models
 
 with warnings.catch_warnings():
     # As in the registry's tests: whichever comes first would have these imported.
@@ -107,6 +108,29 @@ def store_features(warehouse, system_id, grid, around, begin, version=FEATURE_VE
     frame = frame.assign(system_id=system_id, feature_version=version)
     rows = Rows(frame, {"system_id": [system_id]})
     replace(warehouse, STATION_FEATURES, [Window(begin, end)], rows)
+
+
+@pytest.fixture
+def publish(tracking, system_id, noise):
+    """Register a model of the system."""
+    registry = tracking.registry()
+
+    def run(trained_for, model=None, candidate="daily", **changes):
+        with registry.recording():
+            import mlflow
+
+            with mlflow.start_run() as active:
+                run_id = active.info.run_id
+        return registry.publish(
+            dataclasses.replace(model or noise["lightgbm"], **changes),
+            system_id=system_id,
+            trained_for=trained_for,
+            examples=examples(5),
+            run_id=run_id,
+            candidate=candidate,
+        )
+
+    return run
 
 
 @pytest.fixture

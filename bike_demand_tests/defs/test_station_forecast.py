@@ -1,6 +1,6 @@
 """Forecasts of every hour, from stored status and the registry into the tables."""
 
-import dataclasses
+import json
 from datetime import timedelta
 
 import dagster as dg
@@ -9,10 +9,14 @@ import pytest
 
 from bike_demand import forecast_view
 from bike_demand.defs.forecasting import station_forecast
-from bike_demand.registry import RegistryError
+from bike_demand.forecasting.examples import Joined
+from bike_demand.forecasting.features import features
+from bike_demand.forecasting.promotion import GATED
+from bike_demand.forecasting.splits import hourly_origins
+from bike_demand.forecasting.watched import reference
+from bike_demand.registry import APPOINTED_AT, RegistryError
 from bike_demand.storage.tables import STATION_STATUS
 from bike_demand_tests.defs.conftest import DAY, END, HOUR
-from bike_demand_tests.registry.small_model import examples
 
 ORIGIN = END - DAY
 KEY = f"{ORIGIN:%Y-%m-%d-%H:%M}"
@@ -38,25 +42,12 @@ def forecast(materialize, city, warehouse, monkeypatch):
 
 
 @pytest.fixture
-def reigns(tracking, city, noise):
+def reigns(publish, tracking):
     """Make a model champion."""
-    registry = tracking.registry()
 
     def appoint(**changes):
-        model = dataclasses.replace(noise["lightgbm"], **{"data_until": ORIGIN - DAY, **changes})
-        with registry.recording():
-            import mlflow
-
-            with mlflow.start_run() as active:
-                run_id = active.info.run_id
-        version = registry.publish(
-            model,
-            system_id=city.system_id,
-            trained_for=(ORIGIN - DAY).date(),
-            examples=examples(5),
-            run_id=run_id,
-        )
-        return registry.appoint(version, None)
+        version = publish((ORIGIN - DAY).date(), **{"data_until": ORIGIN - DAY, **changes})
+        return tracking.registry().appoint(version, None)
 
     return appoint
 
@@ -232,3 +223,63 @@ def test_what_cannot_be_shown_is_said(forecast, ask, question, words):
     forecast()
     with pytest.raises(Exception, match=words):
         ask(**question)
+
+
+def test_challenger_and_predecessor_forecast_in_the_shadow(
+    forecast, reigns, publish, tracking, warehouse, city
+):
+    registry = tracking.registry()
+    first = reigns()
+    second = publish((ORIGIN - DAY).date(), data_until=ORIGIN - DAY)
+    registry.appoint(second, first.version)
+    with registry._store.client("Testing") as client:
+        hour_ago = (ORIGIN - HOUR).isoformat()
+        client.set_model_version_tag(second.name, second.version, APPOINTED_AT, hour_ago)
+    third = publish((ORIGIN - DAY).date(), data_until=ORIGIN - DAY)
+    registry.challenge(city.system_id, third)
+    _, rows, risks = forecast()
+    versions = rows.groupby("role")["model_version"].unique().str[0].to_dict()
+    assert versions == {
+        "champion": second.version,
+        "predecessor": first.version,
+        "challenger": third.version,
+    }
+    for role, own in rows.groupby("role"):
+        assert set(own["horizon"]) == ({*range(1, 25)} if role == "champion" else {*GATED})
+    assert set(risks["role"]) == {"champion"}
+    wide = rows[rows["horizon"] == 3].pivot(index="station_id", columns="role", values="bikes")
+    assert (wide["champion"] == wide["challenger"]).all()  # the same model thrice
+
+    with registry._store.client("Testing") as client:
+        long_ago = (ORIGIN - 3 * DAY).isoformat()
+        client.set_model_version_tag(second.name, second.version, APPOINTED_AT, long_ago)
+    registry.challenge(city.system_id, None)
+    _, rows, _ = forecast()
+    assert set(rows["role"]) == {"champion"}
+
+
+def test_what_the_champion_is_asked_is_counted_in_its_bins(
+    forecast, reigns, warehouse, city, noise
+):
+    grid, around = city.grid, city.around
+    joined = Joined(grid, features(grid, hourly_origins(grid, END - 6 * DAY, END), around), around)
+    span = END - 6 * DAY, END - 2 * DAY
+    known = reference(noise["lightgbm"], joined, grid, *span, around.timezone)
+    version = reigns(reference=known)
+    forecast()
+    query = "SELECT * FROM forecast_input WHERE system_id = %(system)s"
+    rows = warehouse.frame(query, {"system": city.system_id})
+    assert set(rows["feature"]) == set(known.edges)
+    assert set(rows["model_version"]) == {version.version}
+    stations = (~np.isnan(grid.bikes[grid.index(ORIGIN)])).sum()
+    counts = rows.set_index("feature")["counts"].map(json.loads)
+    assert sum(counts["bikes"]) == sum(counts["forecast"]) == stations
+
+
+def test_between_two_quantiles_of_its_own_a_distribution_has_four_fifths(forecast, reigns):
+    """The share of p10 and p90, and what is between, weigh what they are probable."""
+    reigns()
+    _, rows, _ = forecast()
+    apart = rows[rows["p10"] < rows["p90"]]
+    assert apart["p10_inside"].between(0, 1).all()
+    assert apart["p90_inside"].between(0, 1).all()
