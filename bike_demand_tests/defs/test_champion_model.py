@@ -369,3 +369,76 @@ def test_the_champion_is_shown_with_its_scores_and_the_reasons(
     assert "+10.0%" in told
     assert "There was no champion." in told
     assert "A simple forecast has the lower RMSE" in told
+
+
+def test_a_champion_on_probation_is_not_replaced_and_the_better_one_forecasts_in_its_shadow(
+    compete, decisions, noise, city, tracking
+):
+    first, _ = compete(blurred(noise["lightgbm"]), day=END - 4 * DAY)
+    registry = compete.registry
+    registry.appoint(registry.version(city.system_id, first.version), "0")  # after another one
+    second, _ = compete()
+    *_, row = decisions()
+    assert (row["decision"], row["reason"]) == ("kept", "on_probation")
+    assert row["gain"] > 0
+    assert registry.champion(city.system_id).version == first.version
+    assert registry.challenger(city.system_id).version == second.version
+    event = decisions("model_event")[-1]
+    assert (event["kind"], event["model_version"]) == ("refusal", second.version)
+    assert json.loads(event["figures"])["gain"] == row["gain"]
+
+
+def test_who_is_promoted_challenges_no_more(compete, decisions, noise, city):
+    compete(day=END - 5 * DAY)
+    compete(day=END - 4 * DAY)
+    registry = compete.registry
+    assert registry.challenger(city.system_id) is not None
+    registry.appoint(registry.challenger(city.system_id), None)
+    assert registry.challenger(city.system_id) is None
+
+
+def test_a_model_that_fails_a_gate_does_not_challenge(compete, city):
+    compete(day=END - 5 * DAY)
+    compete(day=END - 4 * DAY)
+    assert compete.registry.challenger(city.system_id) is not None
+    compete(skill=-0.1)
+    assert compete.registry.challenger(city.system_id) is None
+
+
+def test_a_pinned_version_stays_whatever_is_decided_until_it_is_unpinned(
+    compete, decisions, noise, city, at_home, capsys
+):
+    first, _ = compete(blurred(noise["lightgbm"]), day=END - 4 * DAY)
+    reign.pin(first.version, None)
+    compete()
+    *_, row = decisions()
+    assert (row["decision"], row["reason"]) == ("kept", "pinned")
+    assert compete.registry.champion(city.system_id).version == first.version
+    reign.unpin(None)
+    assert "until a better one is trained" in capsys.readouterr().out
+    second, _ = compete()
+    assert compete.registry.champion(city.system_id).version == second.version
+    kinds = [event["kind"] for event in decisions("model_event")]
+    assert kinds == ["promotion", "pin", "refusal", "unpin", "promotion"]
+
+
+def test_another_version_can_be_pinned(compete, noise, city, at_home):
+    first, _ = compete(day=END - 5 * DAY)
+    second, _ = compete(day=END - 4 * DAY)
+    reign.pin(second.version, None)
+    assert compete.registry.champion(city.system_id).version == second.version
+    assert first.version != second.version
+
+
+def test_what_is_not_pinned_cannot_be_unpinned(compete, city, at_home):
+    with pytest.raises(Exception, match=r"No version of .* is pinned"):
+        reign.unpin(None)
+    with pytest.raises(RegistryError, match="version 99"):
+        reign.pin("99", None)
+
+
+def test_only_the_systems_asked_for_are_decided(compete, decisions, city):
+    compete()
+    config = {"ops": {"champion_model": {"config": {"systems": ["another"]}}}}
+    with pytest.raises(dg.Failure, match="Nothing was decided"):
+        compete.again(config=config)

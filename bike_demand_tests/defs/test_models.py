@@ -166,3 +166,44 @@ def test_the_day_ends_with_its_last_target(store, materialize, warehouse, system
     assert before[scores].equals(after[scores])
     assert set(after["data_until"]) == {END - DAY - 3 * DAY - HOUR}
     assert after["trained_for"].unique().tolist() == [END - 2 * DAY]
+
+
+def test_of_fewer_days_learns_a_candidate_that_is_asked_for(
+    store, materialize, warehouse, system_id, tracking
+):
+    store(13)
+    config = tiny(MODELS[0])
+    config["ops"][MODELS[0]]["config"]["recency"] = True
+    result = materialize(MODELS[:1], KEY, config=config)
+    assert result.success
+    registry = tracking.registry()
+    [version] = registry.versions(system_id)
+    assert version.candidate == "recency"
+    with registry._store.client("Testing") as client:
+        run = client.get_run(version.run_id)
+    assert run.data.params["recency_days"] == "7"  # of 10 days, two are held
+    assert run.data.metrics["crps_of_7_days"] > 0
+    begin = pd.Timestamp(run.data.params["trained_from"])
+    assert begin == END - 3 * DAY - 7 * DAY
+    model = registry.load(version)
+    assert model.reference.counts["bikes"].sum() <= 7 * 24 * 6
+
+
+def test_with_too_few_days_for_a_shorter_window_no_candidate_is_trained(
+    store, materialize, system_id, tracking
+):
+    store(11)
+    config = tiny(MODELS[0])
+    config["ops"][MODELS[0]]["config"]["recency"] = True
+    with pytest.raises(dg.Failure, match=r"to choose a shorter window, 9 are needed"):
+        materialize(MODELS[:1], KEY, config=config)
+    assert tracking.registry().versions(system_id) == []
+
+
+def test_systems_that_are_not_asked_for_are_not_trained(store, materialize, system_id, tracking):
+    store(11)
+    config = tiny(MODELS[0])
+    config["ops"][MODELS[0]]["config"]["systems"] = ["another"]
+    with pytest.raises(dg.Failure, match="No model was made"):
+        materialize(MODELS[:1], KEY, config=config)
+    assert tracking.registry().versions(system_id) == []
