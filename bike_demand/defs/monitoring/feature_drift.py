@@ -149,14 +149,15 @@ def _page(warehouse: Warehouse, rows: pd.DataFrame, now: datetime) -> dg.Markdow
     values = {"system": system_id, "since": now - timedelta(days=DAYS), "until": now}
     before = warehouse.frame(_MAP, values)
     today = rows[["feature", "psi"]].assign(day=pd.Timestamp(now).normalize())
-    days = pd.concat([before, today.dropna()], ignore_index=True)
+    shown = [each for each in (before, today.dropna()) if len(each)]
     most = rows.nlargest(5, "psi")
     table = "\n".join(
         f"| `{row['feature']}` | {row['psi']:.3f} | {row['band']} | {row['hours']} |"
         for _, row in most.iterrows()
     )
     text = f"| | index | | hours |\n|---|---|---|---|\n{table}"
-    if days.empty:
+    if not shown:
         return dg.MetadataValue.md(f"Too few hours of this champion to compare.\n\n{text}")
-    figure = pictures.of_drift(f"{system_id}: population stability index", days, BANDS.values())
+    title, days = f"{system_id}: population stability index", pd.concat(shown)
+    figure = pictures.of_drift(title, days, BANDS.values())
     return dg.MetadataValue.md(f"{text}\n\n{inline_figure('drift', figure)}")
