@@ -29,7 +29,7 @@ FLOORS = [
     {"cli"},
     {"drill"},
     {"backtest", "backup", "demonstration", "deployment", "development", "export", "status"},
-    {"main_job", "present"},
+    {"main_job", "metrics", "present"},
     {"import_history"},
     {"definitions"},
     {"defs"},
