@@ -1,6 +1,7 @@
 """A scrape: every source is read, and one that cannot be read costs its own numbers only."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import dagster as dg
+import sqlalchemy as sa
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -18,11 +20,12 @@ from bike_demand.metrics import declared, runs, stored
 from bike_demand.metrics.declared import METRICS, Metric, Sample
 from bike_demand.settings import Settings
 from bike_demand.storage.errors import StorageError
-from bike_demand.storage.warehouse import open_warehouse
+from bike_demand.storage.warehouse import Warehouse, open_warehouse
 
 TABLES: Final[Mapping[str, Callable[[stored.Tables], Iterable[Sample]]]] = {
     "ages": stored.ages,
     "rows": stored.rows,
+    "sizes": stored.large,
     "feeds": stored.feeds,
     "champions": stored.champions,
     "accuracy": stored.accuracy,
@@ -53,7 +56,9 @@ class PipelineCollector(Collector):
         self, configured: Settings, open_instance: Callable[[], dg.DagsterInstance] = open_instance
     ) -> None:
         self._configured = configured
-        self._warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+        self._warehouse = _impatient(
+            open_warehouse(configured.revealed_postgres_url(), configured.home)
+        )
         self._open_instance = open_instance
         self._instance: dg.DagsterInstance | None = None
         self._lock = threading.Lock()
@@ -83,7 +88,6 @@ class PipelineCollector(Collector):
     def _tables(self, now: datetime) -> Iterator[stored.Tables]:
         with self._warehouse.connection() as connection:
             connection.autocommit = True
-            connection.execute(f"SET statement_timeout = '{TIMEOUT}'")
             systems = demo_city.seen_from_elsewhere(self._configured, self._warehouse).systems
             yield stored.Tables(self._warehouse, connection, systems, now)
 
@@ -91,6 +95,17 @@ class PipelineCollector(Collector):
         if self._instance is None:
             self._instance = self._open_instance()
         return runs.Storage(self._instance, now)
+
+
+def _impatient(warehouse: Warehouse) -> Warehouse:
+    """The same, with queries that are given up: somebody may hold a lock for long."""
+
+    def locate() -> sa.URL:
+        url = warehouse.url()  # here, where it may take its time, tables are made
+        given = url.query.get("options", os.environ.get("PGOPTIONS", ""))
+        return url.update_query_dict({"options": f"{given} -c statement_timeout={TIMEOUT}"})
+
+    return Warehouse(locate)
 
 
 def _families() -> dict[Metric, GaugeMetricFamily]:

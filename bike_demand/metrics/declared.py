@@ -76,7 +76,7 @@ EXPECTED: Final = _metric(
 )
 MISSING: Final = _metric(
     "partitions_missing",
-    "Of them, those that do not; makeable is true where what they are made from is there",
+    "Partitions that should and do not; makeable is true if what they are made from is there",
     *("asset", "makeable"),
 )
 
@@ -119,7 +119,7 @@ REJECTED: Final = _metric(
 CHAMPION: Final = _metric(
     "champion_info", "1; the champion by the newest event that made one", *("system", "version")
 )
-REIGN: Final = _metric("champion_reign_seconds", "Since that event", "system")
+REIGN: Final = _metric("champion_reign_seconds", "Since the champion was made one", "system")
 CHAMPION_AGE: Final = _metric(
     "champion_age_seconds", "Since the end of the day that the champion was trained for", "system"
 )
@@ -138,7 +138,9 @@ _SCORED: Final = ("system", "role", "horizon", "window")
 FORECASTS: Final = _metric(
     "forecasts_scored", "Forecasts that came due within the window, 24h or 7d", *_SCORED
 )
-RMSE: Final = _metric("forecast_rmse", "Their root mean squared error, in bikes", *_SCORED)
+RMSE: Final = _metric(
+    "forecast_rmse", "Root mean squared error of the forecasts that came due, in bikes", *_SCORED
+)
 SKILL: Final = _metric(
     "forecast_skill_ratio", "1 - RMSE / RMSE of persistence on the same rows", *_SCORED
 )
@@ -159,20 +161,20 @@ DRIFT_AGE: Final = _metric(
 )
 PSI: Final = _metric(
     "feature_psi",
-    "Population stability index of that hour; feature is also forecast or target",
+    "Population stability index of the newest hour; feature is also forecast or target",
     *("system", "feature"),
 )
 DRIFT_FEATURES: Final = _metric(
     "drift_features",
-    "Features by band: none, minor (0.1 or more), moderate (0.15), critical (0.25), unknown",
+    "Features by band of PSI: none, minor (0.1 or more), moderate (0.15), critical (0.25), unknown",
     *("system", "band"),
 )
 
 QUALITY_AGE: Final = _metric(
-    "data_quality_age_seconds", "Since the newest 4 hours that were looked at began", "system"
+    "data_quality_age_seconds", "Since the newest 4 hours whose data was looked at began", "system"
 )
 QUALITY: Final = _metric(
     "data_quality_rows",
-    "Rows of those 4 hours that break a rule",
+    "Rows of the newest 4 hours that break a rule",
     *("system", "severity", "rule"),
 )

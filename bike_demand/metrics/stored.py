@@ -144,11 +144,15 @@ def ages(tables: Tables) -> Iterator[Sample]:
 
 
 def rows(tables: Tables) -> Iterator[Sample]:
-    """How much is stored; nothing that is large is counted as a whole."""
+    """How much came last."""
     for table in COUNTED:
         names = {"table": sql.Identifier(table.name), "time": sql.Identifier(str(table.time))}
         for system, number in tables.ask(_NEWEST.format(**names)):
             yield declared.NEWEST_ROWS(number, system, table.name)
+
+
+def large(tables: Tables) -> Iterator[Sample]:
+    """How large tables are; nothing is counted."""
     for size in sizes(tables.warehouse):
         yield declared.TABLE_ROWS(size.rows, size.name)
         yield declared.TABLE_BYTES(size.bytes, size.name)
