@@ -17,6 +17,7 @@ FORBIDDEN = {
     "download": {"dagster", "sqlalchemy", "psycopg", "pandas"},
     "gbfs": {"dagster", "sqlalchemy", "psycopg"},
     "history": {"dagster", "sqlalchemy", "psycopg"},
+    "model_card": {"dagster", "sqlalchemy", "psycopg", "pandas"},
     "registry": {"dagster"},
     "storage": {"dagster"},
     "simulation": {"dagster", "sqlalchemy", "psycopg"},
@@ -43,7 +44,7 @@ FLOORS = [
     {"alerts", "model_events"},
     {"registry"},
     {"gbfs", "settings", "storage", "weather"},
-    {"download", "failures", "forecasting", "simulation"},
+    {"download", "failures", "forecasting", "model_card", "simulation"},
 ]
 HEAVY = {"mlflow", "xgboost", "lightgbm", "sklearn", "dagster_mlflow", "matplotlib", "alembic"}
 
