@@ -7,6 +7,7 @@ plain figures: where those come from, and where the card is put, is others' busi
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from math import isnan
 from typing import Final
 
 BANDS: Final = ("critical", "moderate")
@@ -188,8 +189,9 @@ def _what(card: Card) -> str:
 def _use(card: Card) -> str:
     return (
         f"To see ahead of time which stations of {card.system_id} run empty or full, and how far "
-        "to trust that: for those who move bikes, for riders, for analysts. Not for another system, "
-        "nor for bikes without stations. To promise a bike to a single rider it is not sure enough."
+        "to trust that: for those who move bikes, for riders, for analysts. Not for another "
+        "system, nor for bikes without stations. To promise a bike to a single rider it is not "
+        "sure enough."
     )
 
 
@@ -304,8 +306,8 @@ def _ahead(hours: int) -> str:
 
 
 def _signed(share: float | None) -> str:
-    return UNKNOWN if share is None else f"{share:+.1%}"
+    return UNKNOWN if share is None or isnan(share) else f"{share:+.1%}"
 
 
 def _share(share: float | None) -> str:
-    return UNKNOWN if share is None else f"{share:.1%}"
+    return _signed(share).removeprefix("+")

@@ -1,5 +1,6 @@
 """A model's card: what it says, and that it says nothing that it was not told."""
 
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -50,7 +51,7 @@ def card():
         feature_version="2",
         scores=[
             Score(1, 34_000, 1.2484, "blend", 0.0361, 0.147, 0.817),
-            Score(24, 33_000, 3.938, None, None, None, None),
+            Score(24, 33_000, 3.938, None, None, math.nan, math.nan),
         ],
     )
 

@@ -81,18 +81,17 @@ MISSING: Final = _metric(
 )
 
 RUNS: Final = _metric(
-    "runs", "Runs that ended within the last hour; several: a run of several assets",
+    "runs",
+    "Runs that ended within the last hour; asset is several, or the job, if it is not one",
     *("asset", "status"),
-)  # fmt: skip
+)
 MEDIAN_RUN: Final = _metric(
     "run_median_seconds", "Median duration of the runs that ended within the last hour", "asset"
 )
 LONGEST_RUN: Final = _metric(
     "run_longest_seconds", "Duration of the longest run that ended within the last hour", "asset"
 )
-UNFINISHED: Final = _metric(
-    "runs_unfinished", "Runs that wait or go on", *("asset", "status")
-)  # fmt: skip
+UNFINISHED: Final = _metric("runs_unfinished", "Runs that wait or go on", *("asset", "status"))
 DAEMON: Final = _metric(
     "daemon_up", "1 if a daemon of Dagster's has a heart beat, else 0", "daemon"
 )

@@ -70,10 +70,12 @@ def ended_and_not(storage: Storage) -> Iterator[Sample]:
 
 def _asset(run: DagsterRun) -> str:
     """Of whose runs it is one: the first asset of a cadence's, as in all that is told of it."""
-    assets = assets_of(run)
-    names = {BY_ASSET[asset].name if asset in BY_ASSET else asset for asset in assets}
     if ASSET_TAG in run.tags:
         return run.tags[ASSET_TAG]
+    assets = assets_of(run)
+    names = {BY_ASSET[asset].name if asset in BY_ASSET else asset for asset in assets}
+    if not names:
+        return run.job_name
     return names.pop() if len(names) == 1 else "several"
 
 

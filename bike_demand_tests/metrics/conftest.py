@@ -145,7 +145,7 @@ def filled(put, pipeline, now, hour):
     put("data_quality", window_start=hour, rule="ranges", severity="warning", count=0)
     put("data_quality", window_start=hour - 4 * HOUR, rule="gaps", severity="critical", count=8)
     run(pipeline.instance)
-    pipeline.instance.create_run_for_job(_sleeper)
+    pipeline.instance.create_run_for_job(sleeper)
     return pipeline
 
 
@@ -156,12 +156,10 @@ def _work(context):
 
 
 @dg.job
-def _sleeper():
+def sleeper():
     _work()
 
 
 def run(instance, **tags):
     """A run of an asset's, to its end."""
-    _sleeper.execute_in_process(
-        instance=instance, run_config=QUIET, tags=tags, raise_on_error=False
-    )
+    sleeper.execute_in_process(instance=instance, run_config=QUIET, tags=tags, raise_on_error=False)

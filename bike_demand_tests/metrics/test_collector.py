@@ -8,10 +8,11 @@ import pytest
 
 from bike_demand import demo_city
 from bike_demand.cadence import ASSET_TAG, STATUS
+from bike_demand.definitions import defs
 from bike_demand.metrics import collector, runs
 from bike_demand.metrics.declared import METRICS
 from bike_demand.storage.databases import connect
-from bike_demand_tests.metrics.conftest import DAY, HOUR, run
+from bike_demand_tests.metrics.conftest import DAY, HOUR, run, sleeper
 
 SOURCES = {*collector.TABLES, *collector.DAGSTER}
 
@@ -70,15 +71,23 @@ def test_runs_of_the_last_hour_are_counted_by_asset_and_how_they_ended(pipeline,
         run(pipeline.instance, **tags)
     found = pipeline.scrape()
     assert found["runs"]["weather", "success"] == found["runs"]["weather", "failure"] == 1
-    assert found["runs"]["several", "success"] == 1
+    assert found["runs"]["sleeper", "success"] == 1
     assert found["runs"]["station_status", "failure"] == 0
     assert 0 < found["run_median_seconds"]["weather",] <= found["run_longest_seconds"]["weather",]
     later = runs.Storage(pipeline.instance, now + 2 * HOUR)
     assert not sum(one.value for one in runs.ended_and_not(later))
 
 
-def test_what_waits_is_told(filled):
-    assert filled.scrape()["runs_unfinished"] == {("several", "not_started"): 1}
+def test_what_waits_is_told_by_asset_also_where_nobody_has_tagged_it(pipeline):
+    selected = (["weather"], ["station_risk", "station_forecast"], ["weather", "local_calendar"])
+    job = defs.resolve_implicit_global_asset_job_def()
+    for names in selected:
+        keys = frozenset(map(dg.AssetKey, names))
+        pipeline.instance.create_run_for_job(job, asset_selection=keys)
+    pipeline.instance.create_run_for_job(sleeper)
+    told = ("weather", "station_forecast", "several", "sleeper")
+    waiting = {(asset, "not_started"): 1 for asset in told}
+    assert pipeline.scrape()["runs_unfinished"] == waiting
 
 
 def test_rows_are_those_of_the_newest_time(filled):
