@@ -446,6 +446,21 @@ def show_status(*, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), default=9464, show_default=True, help="Likewise."
+)
+def metrics(host: str, port: int) -> None:
+    """Serve numbers to Prometheus: how fresh, how many, how good. Ctrl-C ends it.
+
+    Which there are: docs/monitoring.md.
+    """
+    from bike_demand.metrics import serve
+
+    serve.run(host, port)
+
+
+@main.command()
 @click.option("--system", "system_id", metavar="ID", help="Of which system, if of several.")
 def rollback(system_id: str | None) -> None:
     """Make the model champion again that was before this one."""

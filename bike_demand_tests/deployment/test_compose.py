@@ -68,7 +68,7 @@ def test_images_are_of_one_version(declared):
 def test_the_migration_comes_before_all_that_need_tables(declared):
     order = in_order(declared)
     assert order[0] == "postgres"
-    assert {*order[order.index("migrate") + 1 :]} == {"code", "webserver", "daemon"}
+    assert {*order[order.index("migrate") + 1 :]} == {"code", "webserver", "daemon", "metrics"}
     condition = declared["code"]["depends_on"]["migrate"]["condition"]
     assert condition == "service_completed_successfully"
 

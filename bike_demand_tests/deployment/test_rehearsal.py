@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from bike_demand.history.ticks import floor
 from bike_demand.partitions import TICK_KEY_FORMAT
@@ -118,12 +119,19 @@ def test_every_service_recovers_from_its_kill_and_no_partition_is_made_twice(
     assert page.status(forecast) == "QUEUED"
     deployment.start("daemon")
     report["daemon"] = until(lambda: page.ended("station_forecast", 1), "the forecast is made")
-    assert report["daemon"] == ["SUCCESS"]
+    assert report["daemon"] == ["SUCCESS"], page.query(FAILURES, run=forecast)
 
     deployment.kill("webserver")
     deployment.start("webserver")
     report["webserver"] = made("freshness_report")
     made("retention")
+
+    # It has outlived the databases that it reads.
+    assert sources(deployment) == {"1.0"}
+    deployment.kill("metrics")
+    deployment.start("metrics")
+    assert sources(deployment) == {"1.0"}
+
     times = page.materializations()
     record_property(
         "rehearsal", {"service killed": [*report], "runs then": [*map(", ".join, report.values())]}
@@ -132,6 +140,13 @@ def test_every_service_recovers_from_its_kill_and_no_partition_is_made_twice(
     assert [partition for partition, count in times.items() if count != 1] == []
     # The image's folder is root's: nothing may have to be written there.
     assert files(deployment.image) == laid_out
+
+
+def sources(deployment: Rehearsal) -> set[str]:
+    """What a scrape says of the sources of its numbers: 1 if they answer."""
+    address = f"http://127.0.0.1:{deployment.ports['metrics']}/metrics"
+    lines = requests.get(address, timeout=60).text.splitlines()
+    return {line.split()[-1] for line in lines if line.startswith("bike_demand_up{")}
 
 
 def files(folder: Path) -> dict[Path, bytes]:
