@@ -26,6 +26,7 @@ _TIMES: Final = {
     "station_features": "SELECT max(observed_at) FROM station_features WHERE system_id = s",
     "station_demand": "SELECT max(hour) FROM station_demand WHERE system_id = s",
     "station_forecast": "SELECT max(origin_at) FROM station_forecast WHERE system_id = s",
+    "data_quality": "SELECT max(window_start) FROM data_quality WHERE system_id = s",
     "lightgbm_model": "SELECT max(trained_for) FROM champion_decision WHERE system_id = s",
 }
 _QUERY: Final = "SELECT s, {columns} FROM unnest(%(systems)s::text[]) AS s"

@@ -8,7 +8,7 @@ import dagster as dg
 from bike_demand import defs as wiring
 from bike_demand import settings
 from bike_demand.automation import condition_sensor
-from bike_demand.cadence import DEMAND, FEATURES, FORECAST
+from bike_demand.cadence import DEMAND, FEATURES, FORECAST, QUALITY
 from bike_demand.defs.ingestion.stations import stations_job, stations_schedule
 from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor
@@ -40,7 +40,10 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
             retention_schedule,
         ],
         sensors=[
-            *(condition_sensor(cadence, configured) for cadence in (FEATURES, DEMAND, FORECAST)),
+            *(
+                condition_sensor(cadence, configured)
+                for cadence in (FEATURES, DEMAND, FORECAST, QUALITY)
+            ),
             freshness_sensor,
             alert_sensor,
         ],

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
 
+import pandas as pd
 import psycopg
 
 from bike_demand.quality.rules import RULES, Rule, Severity
+from bike_demand.storage.tables import DATA_QUALITY
 from bike_demand.storage.windows import Window
 
 SAMPLED: Final = 5
@@ -62,6 +64,16 @@ def findings(
         for asked, rules in groupby(RULES, attrgetter("asked"))
         for finding in _asked(connection, asked, [*rules], values)
     ]
+
+
+def frame(found: list[Finding], system_id: str, window: Window) -> pd.DataFrame:
+    """Findings of one window as rows of `data_quality`."""
+    rows = pd.DataFrame([asdict(finding) for finding in found])
+    return rows.assign(
+        system_id=system_id,
+        window_start=pd.Timestamp(window.start),
+        share=rows["share"].astype("float64"),
+    )[[*DATA_QUALITY.columns]]
 
 
 def _asked(

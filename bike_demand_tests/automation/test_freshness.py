@@ -209,7 +209,13 @@ def test_the_document_shows_the_cadences():
     def minutes(duration):
         return f"{duration // timedelta(minutes=1)} min"
 
-    words = {"0:15:00": "15 min", "0:30:00": "30 min", "1:00:00": "hour", "1 day, 0:00:00": "day"}
+    words = {
+        "0:15:00": "15 min",
+        "0:30:00": "30 min",
+        "1:00:00": "hour",
+        "4:00:00": "4 hours",
+        "1 day, 0:00:00": "day",
+    }
     for cadence in CADENCES:
         cells = [
             ", ".join(f"`{asset}`" for asset in cadence.assets),

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import dagster as dg
 
-from bike_demand import data_times, freshness, settings, stale
+from bike_demand import data_times, freshness, quality, settings, stale
 from bike_demand import failing as failures
 from bike_demand.alerts import Incident, Message, Outbox, changes, channels, lasting
 from bike_demand.automation import utc_now
@@ -87,8 +87,8 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus(settings.load().schedules.upper()),
         description=(
-            "Tells people of failing runs, old data and champions: Slack, e-mail, a webhook, "
-            "whichever the settings name; else the log."
+            "Tells people of failing runs, old or bad data and champions: Slack, e-mail, a "
+            "webhook, whichever the settings name; else the log."
         ),
     )
     def alert_sensor(
@@ -112,7 +112,8 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
             page_url=page,
             slept=slept,
         )
-        found = [*(one.incident for one in failing.values()), *left, *old]
+        unsound = quality.incidents(warehouse, configured.systems, page_url=page)
+        found = [*(one.incident for one in failing.values()), *left, *old, *unsound]
         known, messages = changes(kept.open, found, moment)
         if slept:
             messages.append(_slept(kept.at, moment, page))
