@@ -173,10 +173,7 @@ FULL JOIN (SELECT * FROM station_information WHERE system_id = %(system)s) AS in
 """
 
 _DERIVED: Final = """
-SELECT source, at, station_id, EXISTS (
-    SELECT FROM station_status AS status
-    WHERE system_id = %(system)s AND observed_at = at AND status.station_id = derived.station_id
-  ) AS known
+SELECT source, at, station_id, fetched_at IS NOT NULL AS known
 FROM (
   SELECT 'station_features' AS source, observed_at AS at, station_id FROM station_features
   WHERE system_id = %(system)s AND observed_at >= %(start)s AND observed_at < %(end)s
@@ -184,6 +181,10 @@ FROM (
   SELECT 'station_risk', origin_at, station_id FROM station_risk
   WHERE system_id = %(system)s AND origin_at >= %(start)s AND origin_at < %(end)s
 ) AS derived
+LEFT JOIN (
+  SELECT observed_at AS at, station_id, fetched_at FROM station_status
+  WHERE system_id = %(system)s AND observed_at >= %(start)s AND observed_at < %(end)s
+) AS status USING (at, station_id)
 """
 
 _SUCCESSIONS: Final = """

@@ -20,6 +20,7 @@ from bike_demand.forecasting.model import Model
 from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
 from bike_demand.forecasting.simple import quantities
 from bike_demand.forecasting.splits import DAY, in_service
+from bike_demand.quality.frames import unsound
 from bike_demand.registry import Registry, RegistryError, Version
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
@@ -37,6 +38,7 @@ PUNCTUAL: Final = timedelta(minutes=30)
 CHAMPION: Final = "champion"
 SIMPLE: Final = "simple"
 COMPLETE: Final = "every_system_forecast"
+SOUND: Final = "forecasts_are_sound"
 
 # The hour has begun and is not over: of its ticks the first is wanted, and may be all there is.
 _FIRST_TICK: Final = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
@@ -110,7 +112,13 @@ def _out(table: Any, description: str) -> dg.AssetOut:
             COMPLETE,
             asset=STATION_FORECAST.name,
             description="Every system was forecast by its champion.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            SOUND,
+            asset=STATION_FORECAST.name,
+            blocking=True,
+            description="Quantiles are in order and within the capacity: others are not stored.",
+        ),
     ],
     retry_policy=RETRIES,
     pool=FORECAST.pool,
@@ -130,7 +138,7 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     origin = systems.single_partition(context).start
     issued_at = utc_now()
     issues, forecasts, risks = list[_Issue](), list[pd.DataFrame](), list[pd.DataFrame]()
-    refused, pages = dict[str, str](), dict[str, Any]()
+    refused, wrong, pages = dict[str, str](), dict[str, str](), dict[str, Any]()
     with tracking.in_use() as registry:
         for system in systems.placed(status["system_id"], refused):
             own = systems.of(system, status)
@@ -142,12 +150,16 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             issue, model = _issue(registry, system, origin)
             outlook = Outlook(grid, origin, systems.surroundings(system, stations, weather))
             shared = issue.columns(issued_at)
+            forecast = _forecast(outlook.forecast(model), origin).assign(**shared)
+            if why := unsound(forecast):
+                refused[system.system_id] = wrong[system.system_id] = why
+                continue
             issues.append(issue)
-            forecasts.append(_forecast(outlook.forecast(model), origin).assign(**shared))
+            forecasts.append(forecast)
             risks.append(outlook.risks(model).assign(**shared))
             if issue.why_simple:
                 refused[system.system_id] = f"by the simple forecast, for {issue.why_simple}"
-            pages[f"outlook {system.system_id}"] = _page(issue, grid, forecasts[-1])
+            pages[f"outlook {system.system_id}"] = _page(issue, grid, forecast)
     if not issues:
         raise PermanentFailure(
             f"Nothing was forecast; what is stored stays.\n{systems.told(refused)}"
@@ -161,7 +173,10 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
         asset_key=STATION_FORECAST.name,
         value=Rows(forecasts, covers),
         metadata=pages,
-        check_results=[systems.check(COMPLETE, refused)],
+        check_results=[
+            systems.check(COMPLETE, refused),
+            systems.check(SOUND, wrong, dg.AssetCheckSeverity.ERROR),
+        ],
     )
     yield dg.MaterializeResult[Any](asset_key=STATION_RISK.name, value=Rows(risks, covers))
 
