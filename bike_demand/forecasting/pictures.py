@@ -140,7 +140,7 @@ def of_quality(title: str, found: pd.DataFrame, past: pd.DataFrame) -> "Figure":
     places = sorted({0, len(broken) // 2, len(broken) - 1})
     windows.set_xticks(places, [starts[place] for place in places], fontsize=7)
     windows.yaxis.get_major_locator().set_params(integer=True)
-    windows.set_ylim(0, max(1, float(broken.sum(axis=1).max())))
+    windows.set_ylim(0, 1.5 * max(1, float(broken.sum(axis=1).max())))
     windows.legend(frameon=False, fontsize=7, loc="upper left")
     windows.set_title("Rules that are broken, by window", fontsize=9)
     now = found[found["count"] > 0].sort_values("share").tail(SHOWN)
