@@ -100,13 +100,22 @@ def test_a_backfill_makes_each_window_as_it_would_be_made_alone(look):
 
 
 def test_a_recording_that_nobody_follows_is_asked_too(materialize, city, warehouse, tmp_path):
-    (tmp_path / "settings.toml").write_text('[[systems]]\nsystem_id = "another"\n')
+    (tmp_path / "settings.toml").write_text(
+        '[[systems]]\nsystem_id = "another"\nurl = "http://127.0.0.1:9/gbfs.json"\n'
+        '[[systems]]\nsystem_id = "recorded"\n'
+    )
     materialize(["data_quality"], KEY)
     rows = read(warehouse, DATA_QUALITY)
     assert set(rows["system_id"]) == {"another", city.system_id}
     asked = rows.groupby("system_id")["checked"].sum()
     assert asked["another"] == 0
     assert asked[city.system_id] > 0
+
+
+def test_of_a_recording_the_windows_that_it_does_not_hold_are_not_asked(look):
+    result, rows = look(QUALITY.key(END))
+    assert result.success
+    assert rows.empty
 
 
 def test_an_incident_is_of_the_newest_window_of_a_live_system(look, break_it, warehouse, city):

@@ -12,6 +12,7 @@ from bike_demand.cadence import QUALITY
 from bike_demand.forecasting.splits import WEEK
 from bike_demand.quality.report import report, told, worst_first
 from bike_demand.resources import PostgresIOManager, Rows, table_metadata
+from bike_demand.storage.frames import empty_frame
 from bike_demand.storage.tables import (
     DATA_QUALITY,
     STATION_DEMAND,
@@ -28,8 +29,13 @@ CRITICAL, CLEAN = "nothing_is_critical", "nothing_is_wrong"
 _SAID: Final = 10
 """Findings that a check names."""
 
-# Whoever has facts or was polled; what was recorded need not be followed.
+# What was recorded need not be followed; it is asked of the windows that it holds.
 _SYSTEMS: Final = "SELECT system_id FROM station_information UNION SELECT system_id FROM feed_poll"
+_HOLDS: Final = """
+SELECT EXISTS (
+  SELECT FROM station_status WHERE system_id = %s AND observed_at >= %s AND observed_at < %s
+)
+"""
 
 
 @dg.asset(
@@ -72,8 +78,8 @@ def data_quality(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stat
 ):
     """What is wrong with what is stored of each four hours: by rule how many rows, and which.
 
-    Every system that is followed or was recorded is asked all rules. One that holds has a count of
-    0, and one that had nothing to ask no share.
+    Every system that is followed live, or has a snapshot of them, is asked all rules. One that
+    holds has a count of 0, and one that had nothing to ask no share.
     """
     windows = [
         Window(span.start, span.end)
@@ -81,21 +87,23 @@ def data_quality(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stat
             QUALITY.partitions.time_window_for_partition_key, sorted(context.partition_keys)
         )
     ]
-    live = {system.system_id: system.is_live for system in settings.load().systems}
+    followed = settings.load().systems
+    live = {system.system_id for system in followed if system.is_live}
     with io_manager.warehouse().connection() as connection:
         stored = (system_id for (system_id,) in connection.execute(_SYSTEMS))
-        asked = sorted({*live, *stored})
+        asked = sorted({*(system.system_id for system in followed), *stored})
         frames = {
             (system_id, window): quality.frame(
-                quality.findings(connection, system_id, window, live=live.get(system_id, False)),
+                quality.findings(connection, system_id, window, live=system_id in live),
                 system_id,
                 window,
             )
             for system_id in asked
             for window in windows
+            if system_id in live or _holds(connection, system_id, window)
         }
         pages = _pages(connection, frames) if len(windows) == 1 else {}
-    found = pd.concat(frames.values(), ignore_index=True)
+    found = pd.concat([empty_frame(DATA_QUALITY), *frames.values()], ignore_index=True)
     broken = worst_first(found)
     critical = broken[broken["severity"] == "critical"]
     return dg.MaterializeResult[Any](
@@ -106,6 +114,12 @@ def data_quality(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stat
             _check(CLEAN, broken, dg.AssetCheckSeverity.WARN),
         ],
     )
+
+
+def _holds(connection: psycopg.Connection, system_id: str, window: Window) -> bool:
+    """Whether a system has a snapshot of a window."""
+    row = connection.execute(_HOLDS, [system_id, window.start, window.end]).fetchone()
+    return bool(row and row[0])
 
 
 def _pages(
