@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bike_demand import freshness
-from bike_demand.cadence import CADENCES, DEMAND, FEATURES, FORECAST, MODELS, STATUS, WEATHER
+from bike_demand.cadence import (
+    CADENCES,
+    DEMAND,
+    FEATURES,
+    FORECAST,
+    MODELS,
+    QUALITY,
+    STATUS,
+    WEATHER,
+)
 from bike_demand.storage.windows import Window
 from bike_demand_tests.test_docs import ROOT
 
@@ -41,7 +50,7 @@ def store():
     full = Store()
     full.fill(STATUS, NOON - 40 * DAY, NOON + HOUR / 4)
     full.fill(WEATHER, NOON - 3 * DAY, NOON + HOUR / 2)
-    for cadence in (FEATURES, DEMAND):
+    for cadence in (FEATURES, DEMAND, QUALITY):
         full.fill(cadence, NOON - 40 * DAY, NOON)
     full.fill(FORECAST, NOON - 3 * DAY, NOON + HOUR)
     full.fill(MODELS, NOON - 5 * DAY - 12 * HOUR, NOON - 12 * HOUR)
@@ -136,6 +145,7 @@ def test_what_reaches_back_before_the_first_snapshot_is_not_expected():
     assert {item.name for item in missing} == {
         "station_forecast 2026-03-06-12:00",
         "station_demand 2026-03-06-11:00",
+        "data_quality 2026-03-06-08:00",
     }
 
 
