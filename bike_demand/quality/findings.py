@@ -59,11 +59,7 @@ def findings(
         live: The system has a feed, so that a quarter of an hour without a snapshot is a loss.
     """
     values = {"system": system_id, "start": window.start, "end": window.end, "live": live}
-    return [
-        finding
-        for asked, rules in groupby(RULES, attrgetter("asked"))
-        for finding in _asked(connection, asked, [*rules], values)
-    ]
+    return [finding for rules in by_rows() for finding in asked(connection, rules, values)]
 
 
 def frame(found: list[Finding], system_id: str, window: Window) -> pd.DataFrame:
@@ -76,13 +72,24 @@ def frame(found: list[Finding], system_id: str, window: Window) -> pd.DataFrame:
     )[[*DATA_QUALITY.columns]]
 
 
-def _asked(
-    connection: psycopg.Connection, asked: str, rules: list[Rule], values: dict[str, Any]
+def by_rows() -> list[list[Rule]]:
+    """The rules in their order, those together that stand beside each other and ask the same."""
+    return [[*rules] for _, rules in groupby(RULES, attrgetter("asked"))]
+
+
+def asked(
+    connection: psycopg.Connection, rules: list[Rule], values: dict[str, Any]
 ) -> Iterator[Finding]:
-    """What rules of the same rows find: those are read once."""
+    """What rules of the same rows find: those are read once.
+
+    Args:
+        connection: To the warehouse, in UTC.
+        rules: As `by_rows` gives them.
+        values: Of `system`, `start`, `end` and `live`.
+    """
     rows = rules[0].rows
     broken = ", ".join(_BROKEN.format(rows=rows, broken=rule.broken) for rule in rules)
-    query = _COUNTS.format(rows=rows, broken=broken, asked=asked)
+    query = _COUNTS.format(rows=rows, broken=broken, asked=rules[0].asked)
     checked, *counts = connection.execute(query, values).fetchone() or (0,)
     for rule, count in zip(rules, counts, strict=True):
         sample = _sample(connection, rule, values) if count else []

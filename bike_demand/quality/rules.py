@@ -228,7 +228,9 @@ WHERE observed_at >= %(start)s AND before_at = observed_at - interval '15 minute
 
 _DAY: Final = """
 WITH day AS (
-  SELECT station_id, lat, lon, least, most, serves FROM (
+  SELECT station_id, lat, lon, 0.006 / cos(radians(lat)) AS lon_near, most AS bikes,
+    least = most AND serves AS still, most >= least + 4 AND serves AS moves
+  FROM (
     SELECT station_id, min(num_bikes_available) AS least, max(num_bikes_available) AS most,
       bool_and(is_renting AND is_returning) AS serves
     FROM station_status
@@ -237,29 +239,29 @@ WITH day AS (
     GROUP BY station_id HAVING count(*) >= 72 AND max(observed_at) >= %(start)s
   ) AS station
   JOIN station_information USING (station_id) WHERE system_id = %(system)s
-)
-SELECT own.station_id, own.most AS bikes, stations, moved, usual
+), moving AS MATERIALIZED (SELECT lat, lon FROM day WHERE moves)
+SELECT station_id, bikes, moved, usual
 FROM day AS own
 CROSS JOIN LATERAL (
-  SELECT count(*) AS stations, count(*) FILTER (WHERE other.most >= other.least + 4) AS moved
-  FROM day AS other
-  WHERE own.least = own.most AND own.serves AND other.serves
-    AND other.station_id <> own.station_id AND abs(other.lat - own.lat) < 0.006
-    AND abs(other.lon - own.lon) * cos(radians(own.lat)) < 0.006
+  SELECT count(*) AS moved FROM moving
+  WHERE own.still AND moving.lat BETWEEN own.lat - 0.006 AND own.lat + 0.006
+    AND moving.lon BETWEEN own.lon - own.lon_near AND own.lon + own.lon_near
 ) AS near
 CROSS JOIN LATERAL (
   SELECT CASE WHEN count(before) >= 48
-    THEN round(24.0 * count(*) FILTER (WHERE bikes <> before) / count(before), 1) END AS usual
+    THEN round(24.0 * count(*) FILTER (WHERE known <> before) / count(before), 1) END AS usual
   FROM (
-    SELECT num_bikes_available AS bikes,
+    SELECT num_bikes_available AS known,
       lag(num_bikes_available) OVER (ORDER BY hour) AS before
     FROM generate_series(
-      %(end)s - interval '8 days', %(end)s - interval '25 hours', interval '1 hour'
+      %(end)s - interval '8 days',
+      CASE WHEN moved >= 3 THEN %(end)s - interval '25 hours' END,
+      interval '1 hour'
     ) AS hour
     CROSS JOIN LATERAL (
       SELECT num_bikes_available FROM station_status
       WHERE system_id = %(system)s AND observed_at = hour
-        AND station_id = own.station_id AND moved >= 3 LIMIT 1
+        AND station_id = own.station_id LIMIT 1
     ) AS tick
   ) AS week
 ) AS past
@@ -470,7 +472,7 @@ RULES: Final = (
         "hour ago in eight hours of a day or more",
         _DAY,
         "usual >= 8",
-        ("station_id", "bikes", "stations", "moved", "usual"),
+        ("station_id", "bikes", "moved", "usual"),
     ),
     Rule(
         "few_stations_report",
