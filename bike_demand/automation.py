@@ -132,23 +132,28 @@ def by_the_clock(
     )
 
 
-def minutes_after_the_hour(minutes: int) -> dg.AutomationCondition[dg.AssetKey]:
-    """The hour that closed last, once, some minutes after.
+def minutes_after_the_hour(minutes: int, *, every: int = 1) -> dg.AutomationCondition[dg.AssetKey]:
+    """The hour that closed last, or the window of some hours, once, some minutes after.
 
     Prevents three things. `eager()` never makes an hour that lacks one snapshot, and `on_cron` none
     at all, for the snapshots are there before its tick: so it is the clock that asks, and the asset
     decides whether what is there suffices. What failed for good would be asked for at each
     evaluation as long as it is missing: the clock asks once. And after a pause all hours of the
     pause would be asked for at once: older hours than the last are the freshness sensor's.
+
+    Args:
+        minutes: After it closed.
+        every: How many hours it has.
     """
     condition = (
         dg.AutomationCondition.in_latest_time_window()
-        & dg.AutomationCondition.cron_tick_passed(f"{minutes} * * * *", "UTC")
+        & dg.AutomationCondition.cron_tick_passed(f"{minutes} */{every} * * *", "UTC")
         & dg.AutomationCondition.missing()
         & ~dg.AutomationCondition.in_progress()
         & ~dg.AutomationCondition.execution_failed()
     )
-    return condition.with_label(f"the closed hour, {minutes} minutes after")
+    hours = "hour" if every == 1 else f"{every} hours"
+    return condition.with_label(f"the closed {hours}, {minutes} minutes after")
 
 
 def first_snapshot_of_the_hour(status: str) -> dg.AutomationCondition[dg.AssetKey]:

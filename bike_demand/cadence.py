@@ -13,8 +13,10 @@ from bike_demand import settings
 from bike_demand.forecasting.grid import TICK
 from bike_demand.forecasting.splits import DAY, HOUR, LEAST_HISTORY, TRAINING
 from bike_demand.partitions import (
+    QUALITY_HOURS,
     begun_hour_partitions,
     daily_partitions,
+    four_hourly_partitions,
     half_hourly_partitions,
     hourly_partitions,
     quarter_hourly_partitions,
@@ -101,9 +103,12 @@ class Cadence:
     @property
     def period(self) -> timedelta:
         """How long a window is."""
-        return {"*/15 * * * *": TICK, "*/30 * * * *": 2 * TICK, "0 * * * *": HOUR}.get(
-            self.partitions.cron_schedule, DAY
-        )
+        return {
+            "*/15 * * * *": TICK,
+            "*/30 * * * *": 2 * TICK,
+            "0 * * * *": HOUR,
+            f"0 */{QUALITY_HOURS} * * *": QUALITY_HOURS * HOUR,
+        }.get(self.partitions.cron_schedule, DAY)
 
     def ready_at(self, window: Window) -> datetime:
         """When a window can be made: as it begins, if begun ones are partitions, or as it ends."""
@@ -202,6 +207,14 @@ WATCH: Final = Cadence(
     newest_only=True,  # what is done about models goes by what is known now
     needs=(Need("forecast_accuracy", timedelta(), HOUR, 1),),
 )
+QUALITY: Final = Cadence(
+    ("data_quality",),
+    four_hourly_partitions(_SETTINGS),
+    trigger="condition, twenty minutes after the hour",
+    grace=timedelta(minutes=40),
+    max_runtime=timedelta(minutes=30),
+    needs=(Need("station_status", timedelta(), QUALITY_HOURS * HOUR, 1),),
+)
 _MINUTE, _HOUR = (int(part) for part in _SETTINGS.training_cron.split()[:2])
 
 MODELS: Final = Cadence(
@@ -215,7 +228,7 @@ MODELS: Final = Cadence(
     pool="ml_training_pool",
 )
 
-CADENCES: Final = (STATUS, WEATHER, FEATURES, DEMAND, FORECAST, ACCURACY, WATCH, MODELS)
+CADENCES: Final = (STATUS, WEATHER, FEATURES, DEMAND, FORECAST, ACCURACY, WATCH, QUALITY, MODELS)
 """What comes first is asked for first."""
 
 BY_ASSET: Final = {asset: cadence for cadence in CADENCES for asset in cadence.assets}

@@ -461,6 +461,19 @@ def metrics(host: str, port: int) -> None:
 
 
 @main.command()
+@click.option("--since", type=_Moment(), help="A time, as 2026-05-01T12:00Z [the newest window].")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def quality(since: datetime | None, *, as_json: bool) -> None:
+    """Show what the rules of data quality found; exit code 1 if anything of it is critical.
+
+    What the rules are: docs/data-quality.md.
+    """
+    from bike_demand.quality import view
+
+    view.show(since, as_json=as_json)
+
+
+@main.command()
 @click.option("--system", "system_id", metavar="ID", help="Of which system, if of several.")
 def rollback(system_id: str | None) -> None:
     """Make the model champion again that was before this one."""

@@ -28,6 +28,7 @@ _TIMES: Final = {
     "station_forecast": "SELECT max(origin_at) FROM station_forecast WHERE system_id = s",
     "forecast_accuracy": "SELECT max(target_at) FROM forecast_accuracy WHERE system_id = s",
     "model_watch": "SELECT max(target_at) FROM forecast_accuracy WHERE system_id = s",
+    "data_quality": "SELECT max(window_start) FROM data_quality WHERE system_id = s",
     "lightgbm_model": "SELECT max(trained_for) FROM champion_decision WHERE system_id = s",
 }
 _QUERY: Final = "SELECT s, {columns} FROM unnest(%(systems)s::text[]) AS s"

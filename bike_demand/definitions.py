@@ -8,7 +8,7 @@ import dagster as dg
 from bike_demand import defs as wiring
 from bike_demand import settings
 from bike_demand.automation import condition_sensor
-from bike_demand.cadence import ACCURACY, DEMAND, FEATURES, FORECAST, WATCH
+from bike_demand.cadence import ACCURACY, DEMAND, FEATURES, FORECAST, QUALITY, WATCH
 from bike_demand.defs.ingestion.stations import stations_job, stations_schedule
 from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor
@@ -22,7 +22,7 @@ from bike_demand.resources.live_feed import LiveStationFeed
 from bike_demand.resources.tracking import Tracking
 from bike_demand.resources.weather_feed import WeatherFeed
 
-CONDITIONS: Final = ((FEATURES,), (DEMAND,), (FORECAST, ACCURACY, WATCH))
+CONDITIONS: Final = ((FEATURES,), (DEMAND,), (FORECAST, ACCURACY, WATCH), (QUALITY,))
 """Cadences that conditions ask for: those that stand together are made in one run."""
 
 

@@ -13,7 +13,8 @@ UNTRAINED: Final = timedelta(days=7)
 """After the day that the last model was trained for."""
 
 DRIFT: Final = """
-SELECT d.system_id, d.hour, d.model_version, max(d.band) FILTER (WHERE d.band = 'critical') AS critical,
+SELECT d.system_id, d.hour, d.model_version,
+    max(d.band) FILTER (WHERE d.band = 'critical') AS critical,
     string_agg(d.feature || ' ' || round(d.psi::numeric, 2), ', ' ORDER BY d.psi DESC)
         FILTER (WHERE d.band IN ('moderate', 'critical')) AS moved
 FROM unnest(%(systems)s::text[]) AS s
@@ -31,7 +32,7 @@ FROM unnest(%(systems)s::text[]) AS s
 EVENTS: Final = """
 SELECT e.system_id, e.at, e.kind, e.model_version, e.reason
 FROM unnest(%(systems)s::text[]) AS s JOIN model_event AS e ON e.system_id = s
-WHERE e.at > %(since)s AND e.kind IN ('rollback', 'retraining', 'nothing_new', 'pin', 'unpin')
+WHERE e.at > %(since)s AND e.at <= %(until)s AND e.kind IN ('rollback', 'retraining', 'nothing_new', 'pin', 'unpin')
 ORDER BY e.at
 """
 """Promotions and refusals are told as decisions."""

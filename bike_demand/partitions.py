@@ -19,6 +19,9 @@ HALF_HOUR = timedelta(minutes=30)
 HOUR = timedelta(hours=1)
 """How long a partition of the features is."""
 
+QUALITY_HOURS = 4
+"""How long a partition of the data's quality is."""
+
 
 def quarter_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
     """One partition per tick that has begun."""
@@ -50,6 +53,14 @@ def begun_hour_partitions(settings: Settings) -> dg.HourlyPartitionsDefinition:
     """One partition per hour that has begun."""
     start, end = _bounds(settings)
     return dg.HourlyPartitionsDefinition(start_date=start, end_date=end, end_offset=1)
+
+
+def four_hourly_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
+    """One partition per four hours that have ended."""
+    start, end = _bounds(settings)
+    return dg.TimeWindowPartitionsDefinition(
+        start=start, end=end, cron_schedule=f"0 */{QUALITY_HOURS} * * *", fmt=TICK_KEY_FORMAT
+    )
 
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:

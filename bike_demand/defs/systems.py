@@ -81,11 +81,15 @@ def told(refused: Mapping[str, str]) -> str:
     return "\n".join(f"{system_id}: {why}" for system_id, why in refused.items())
 
 
-def check(name: str, refused: Mapping[str, str]) -> dg.AssetCheckResult:
+def check(
+    name: str,
+    refused: Mapping[str, str],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+) -> dg.AssetCheckResult:
     """The result of the check that no system was refused."""
     return dg.AssetCheckResult(
         check_name=name,
         passed=not refused,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=severity,
         metadata={"refused": told(refused) or "none"},
     )

@@ -1,4 +1,4 @@
-"""Figures for people: of a model, of a decision between two, and of a forecast.
+"""Figures for people: of a model, of a decision between two, of a forecast, of findings.
 
 Each is a Matplotlib figure; `inline_image.inline_figure` puts one on a page. Colours are those
 of Okabe and Ito, which the colour-blind can tell apart.
@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from bike_demand.forecasting.promotion import CALIBRATED, GATED, MARGIN, Decision
@@ -169,6 +170,42 @@ def of_drift(title: str, days: pd.DataFrame, bands: Collection[float]) -> "Figur
     axes.invert_yaxis()
     bar = figure.colorbar(shown, ax=axes, ticks=edges[:-1], shrink=0.8)
     bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+def of_quality(title: str, found: pd.DataFrame, past: pd.DataFrame) -> "Figure":
+    """How many rules are broken, window by window, and how much of what was asked breaks them now.
+
+    Args:
+        title: Whose findings they are.
+        found: Of one window: `window_start`, `rule`, `severity`, `count` and `share` of each rule.
+        past: `window_start`, `severity` and `count` of those of the windows before.
+    """
+    figure, (windows, shares) = _figure(title, (8.6, 2.6), [1, 1])
+    both = pd.concat([each for each in (past, found[[*past.columns]]) if len(each)])
+    broken = both.assign(broken=both["count"] > 0).pivot_table(
+        index="window_start", columns="severity", values="broken", aggfunc="sum", fill_value=0
+    )
+    colours, below = {"critical": ORANGE, "error": BLUE, "warning": GREY}, np.zeros(len(broken))
+    starts = pd.DatetimeIndex(broken.index).strftime("%m-%d %H:%M")
+    for severity, colour in colours.items():
+        if severity in broken:
+            windows.bar(
+                range(len(broken)), broken[severity], bottom=below, color=colour, label=severity
+            )
+            below = below + broken[severity].to_numpy()
+    places = sorted({0, len(broken) // 2, len(broken) - 1})
+    windows.set_xticks(places, [starts[place] for place in places], fontsize=7)
+    windows.yaxis.get_major_locator().set_params(integer=True)
+    windows.set_ylim(0, 1.5 * max(1, float(broken.sum(axis=1).max())))
+    windows.legend(frameon=False, fontsize=7, loc="upper left")
+    windows.set_title("Rules that are broken, by window", fontsize=9)
+    now = found[found["count"] > 0].sort_values("share").tail(SHOWN)
+    shares.barh(
+        range(len(now)), 100 * now["share"], color=[colours[each] for each in now["severity"]]
+    )
+    shares.set_yticks(range(len(now)), [str(rule) for rule in now["rule"]], fontsize=7)
+    shares.set_title("Rows that break them in this window [%]", fontsize=9)
     return figure
 
 

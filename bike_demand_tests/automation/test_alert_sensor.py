@@ -359,6 +359,35 @@ def test_a_promotion_is_told_once_and_those_before_the_first_look_are_not(watch,
     assert "was promoted" in watch.channel.messages[-1].title
 
 
+def found(warehouse, count, at):
+    with warehouse.connection() as connection:
+        for system, rule, severity in (
+            ("a", "feed_frozen", "critical"),
+            ("a", "ticks_missing", "error"),
+            ("b", "ids_replaced", "critical"),
+        ):
+            connection.execute(
+                "INSERT INTO data_quality VALUES (%s, %s, %s, %s, %s, 16, 0.5, '[]')",
+                (system, at, rule, severity, count if system == "a" else 0),
+            )
+
+
+def test_a_critical_finding_is_told_once_and_once_when_the_newest_window_is_without(
+    watch, warehouse
+):
+    start = watch.now.replace(minute=0, second=0, microsecond=0) - 8 * HOUR
+    found(warehouse, 0, start)
+    assert watch.tick() == []
+    found(warehouse, 8, start + HOUR)
+    assert watch.tick() == [("opened", "data_quality a feed_frozen")]
+    assert "8 of 16 rows of a break the rule feed_frozen" in watch.channel.messages[-1].text
+    found(warehouse, 16, start + 2 * HOUR)
+    assert watch.tick() == []
+    found(warehouse, 0, start + 3 * HOUR)
+    assert watch.tick() == [("recovered", "data_quality a feed_frozen")]
+    assert watch.tick() == []
+
+
 def test_a_channel_that_is_down_fails_no_tick_and_loses_nothing(watch):
     watch.tick()
     watch.channel.down = True

@@ -12,6 +12,7 @@ from bike_demand.cadence import (
     FEATURES,
     FORECAST,
     MODELS,
+    QUALITY,
     STATUS,
     WATCH,
     WEATHER,
@@ -51,7 +52,7 @@ def store():
     full = Store()
     full.fill(STATUS, NOON - 40 * DAY, NOON + HOUR / 4)
     full.fill(WEATHER, NOON - 3 * DAY, NOON + HOUR / 2)
-    for cadence in (FEATURES, DEMAND):
+    for cadence in (FEATURES, DEMAND, QUALITY):
         full.fill(cadence, NOON - 40 * DAY, NOON)
     for cadence in (FORECAST, ACCURACY, WATCH):
         full.fill(cadence, NOON - 3 * DAY, NOON + HOUR)
@@ -147,6 +148,7 @@ def test_what_reaches_back_before_the_first_snapshot_is_not_expected():
     assert {item.name for item in missing} == {
         "station_forecast 2026-03-06-12:00",
         "station_demand 2026-03-06-11:00",
+        "data_quality 2026-03-06-08:00",
     }
 
 
@@ -223,7 +225,13 @@ def test_the_document_shows_the_cadences():
     def minutes(duration):
         return f"{duration // timedelta(minutes=1)} min"
 
-    words = {"0:15:00": "15 min", "0:30:00": "30 min", "1:00:00": "hour", "1 day, 0:00:00": "day"}
+    words = {
+        "0:15:00": "15 min",
+        "0:30:00": "30 min",
+        "1:00:00": "hour",
+        "4:00:00": "4 hours",
+        "1 day, 0:00:00": "day",
+    }
     for cadence in CADENCES:
         cells = [
             ", ".join(f"`{asset}`" for asset in cadence.assets),

@@ -59,7 +59,8 @@ def test_without_a_champion_every_station_gets_the_simple_forecast_marked_as_suc
     assert set(rows["role"]) == {"simple"}
     assert rows["model_version"].isna().all()
     assert len(risks) == known.sum()
-    [check] = result.get_asset_check_evaluations()
+    check, sound = result.get_asset_check_evaluations()
+    assert sound.passed
     assert not check.passed
     assert "no champion" in check.metadata["refused"].value
 
@@ -73,7 +74,8 @@ def test_the_champion_forecasts_and_takes_the_place_of_the_simple_one(forecast, 
     assert (rows["target_at"] - rows["origin_at"] == rows["horizon"] * HOUR).all()
     assert ((rows["p10"] <= rows["p50"]) & (rows["p50"] <= rows["p90"])).all()
     assert rows["p_empty"].between(0, 1).all()
-    [check] = result.get_asset_check_evaluations()
+    check, sound = result.get_asset_check_evaluations()
+    assert sound.passed
     assert check.passed
 
 
@@ -81,7 +83,8 @@ def test_a_model_is_not_asked_about_what_it_has_seen(forecast, reigns, city):
     reigns(data_until=ORIGIN + HOUR)
     result, rows, _ = forecast()
     assert set(rows["role"]) == {"simple"}
-    [check] = result.get_asset_check_evaluations()
+    check, sound = result.get_asset_check_evaluations()
+    assert sound.passed
     assert "has seen what came until" in check.metadata["refused"].value
 
 
@@ -140,13 +143,29 @@ def test_where_the_champion_is_damaged_the_simple_forecast_serves_and_the_check_
     monkeypatch.setattr(type(tracking.registry()), "load", _damaged)
     result, rows, _ = forecast()
     assert set(rows["role"]) == {"simple"}
-    [check] = result.get_asset_check_evaluations()
+    check, sound = result.get_asset_check_evaluations()
+    assert sound.passed
     assert not check.passed
     assert "is damaged" in check.metadata["refused"].value
 
 
 def _damaged(registry, version):
     raise RegistryError(f"The file of {version} is damaged")
+
+
+def test_a_forecast_that_is_none_is_not_stored(forecast, city, monkeypatch):
+    forecast()
+    sound = station_forecast.Outlook.forecast
+
+    def unsound(outlook, model):
+        frame = sound(outlook, model)
+        return frame.assign(p10=frame["capacity"] + 1)
+
+    monkeypatch.setattr(station_forecast.Outlook, "forecast", unsound)
+    with pytest.raises(dg.Failure, match="rows have quantiles out of order") as failure:
+        forecast()
+    assert not failure.value.allow_retries
+    monkeypatch.undo()
 
 
 def test_the_page_shows_the_day_before_and_the_day_after(forecast, city):

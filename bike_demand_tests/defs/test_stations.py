@@ -184,7 +184,7 @@ def test_a_system_that_fails_is_named_and_its_rows_stand_while_the_others_are_st
 
     frame = read(warehouse, STATION_STATUS).set_index("station_id")
     assert frame["num_bikes_available"].to_dict() == {"a": 2, "z": 1}
-    answered, _ = result.get_asset_check_evaluations()
+    answered, *_ = result.get_asset_check_evaluations()
     assert not answered.passed
     assert answered.metadata["failures"].value.startswith("bos: ")
     polls = read(warehouse, FEED_POLL).set_index("system_id")["http_status"]
@@ -197,10 +197,51 @@ def test_a_frozen_feed_is_named_by_a_check_of_a_green_run(follow, feeds, materia
     hour_ago = NOON - timedelta(minutes=61)
     feeds.serve("/bos/status", status_feed(("z", 1), last_reported=hour_ago))
     result = materialize(station_status, partition=TICK)
-    answered, reports = result.get_asset_check_evaluations()
+    answered, reports, _ = result.get_asset_check_evaluations()
     assert answered.passed
     assert not reports.passed
     assert reports.metadata["silent since"].value == "bos: 2026-03-01 10:59 UTC"
+
+
+def many(first, count=20):
+    return status_feed(*((f"s{number}", 1) for number in range(first, first + count)))
+
+
+def test_a_snapshot_whose_ids_were_replaced_is_not_stored_until_they_stay_so(
+    follow, feeds, materialize, warehouse
+):
+    follow("nyc")
+    feeds.serve("/nyc/status", many(0), many(100))
+    materialize(station_status, partition=TICK)
+    for minutes in (15, 120):
+        later = NOON + timedelta(minutes=minutes)
+        with pytest.raises(dg.Failure, match="0 of 20 stations are among the 20") as failure:
+            materialize(station_status, partition=f"{later:%Y-%m-%d-%H:%M}", times=[later])
+        assert not failure.value.allow_retries
+    assert len(read(warehouse, STATION_STATUS)) == 20
+    assert len(read(warehouse, FEED_POLL)) == 3
+    later = NOON + timedelta(minutes=135)
+    materialize(station_status, partition=f"{later:%Y-%m-%d-%H:%M}", times=[later])
+    assert len(read(warehouse, STATION_STATUS)) == 40
+
+
+def test_a_system_that_replaced_its_ids_fails_the_run_and_the_others_are_stored(
+    follow, feeds, materialize, warehouse
+):
+    follow("nyc", "bos")
+    feeds.serve("/nyc/status", many(0))
+    feeds.serve("/bos/status", many(0), many(100))
+    materialize(station_status, partition=TICK)
+    later = NOON + timedelta(minutes=15)
+    result = materialize(
+        station_status, partition="2026-03-01-12:15", times=[later], raise_on_error=False
+    )
+    assert not result.success
+    *_, kept = result.get_asset_check_evaluations()
+    assert kept.blocking
+    assert kept.metadata["refused"].value.startswith("bos: 0 of 20 stations")
+    stored = read(warehouse, STATION_STATUS)
+    assert set(stored[stored["observed_at"] > NOON]["system_id"]) == {"nyc"}
 
 
 def test_where_no_system_answers_the_run_fails_and_the_polls_are_stored(

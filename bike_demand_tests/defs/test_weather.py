@@ -120,8 +120,21 @@ def test_the_present_is_stored_as_observed_and_as_forecast_with_when_it_was_know
     [observed] = frame[frame["kind"] == "observation"].to_dict("records")
     assert (observed["valid_at"], observed["temperature"]) == (NOON, 11.5)
     assert pd.isna(observed["rain"])
-    [check] = result.get_asset_check_evaluations()
-    assert check.passed
+    for check in result.get_asset_check_evaluations():
+        assert check.passed
+
+
+def test_an_observation_far_from_what_is_foretold_is_named_and_stored(
+    follow, source, materialize, warehouse
+):
+    follow("nyc")
+    source.serve(FORECAST, present(temperature=30.0))
+    result = materialize()
+    told, foreseen = result.get_asset_check_evaluations()
+    assert told.passed
+    assert not foreseen.passed
+    assert "30.0 °C is observed, 10.1 °C is foretold" in foreseen.metadata["strays"].value
+    assert len(read(warehouse, WEATHER)) == 49
 
 
 def test_a_rerun_within_the_half_hour_replaces_what_was_told(
@@ -244,7 +257,7 @@ def test_a_system_that_is_not_told_is_named_and_its_rows_stand_while_the_others_
     assert frame["system_id"].value_counts().to_dict() == {"nyc": 49, "bos": 49}
     stayed = frame[frame["system_id"] == "nyc"].reset_index(drop=True)
     pd.testing.assert_frame_equal(stayed, known)
-    [check] = result.get_asset_check_evaluations()
+    check, _ = result.get_asset_check_evaluations()
     assert not check.passed
     assert check.severity is dg.AssetCheckSeverity.WARN
     assert check.metadata["failures"].value.startswith("nyc: ")

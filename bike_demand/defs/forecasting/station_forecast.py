@@ -23,6 +23,7 @@ from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
 from bike_demand.forecasting.promotion import GATED
 from bike_demand.forecasting.simple import quantities
 from bike_demand.forecasting.splits import DAY, in_service
+from bike_demand.quality.frames import unsound
 from bike_demand.registry import REPLACED, Registry, RegistryError, Version, on_probation
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
@@ -43,6 +44,7 @@ SIMPLE: Final = "simple"
 CHALLENGER: Final = "challenger"
 PREDECESSOR: Final = "predecessor"
 COMPLETE: Final = "every_system_forecast"
+SOUND: Final = "forecasts_are_sound"
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,13 @@ def _out(table: Any, description: str) -> dg.AssetOut:
             COMPLETE,
             asset=STATION_FORECAST.name,
             description="Every system was forecast by its champion.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            SOUND,
+            asset=STATION_FORECAST.name,
+            blocking=True,
+            description="Quantiles are in order and within the capacity: others are not stored.",
+        ),
     ],
     retry_policy=RETRIES,
     pool=FORECAST.pool,
@@ -136,7 +144,7 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     issued_at = utc_now()
     issues, forecasts, risks = list[_Issue](), list[pd.DataFrame](), list[pd.DataFrame]()
     inputs = list[pd.DataFrame]()
-    refused, pages = dict[str, str](), dict[str, Any]()
+    refused, wrong, pages = dict[str, str](), dict[str, str](), dict[str, Any]()
     with tracking.in_use() as registry:
         for system in systems.placed(status["system_id"], refused):
             own = systems.of(system, status)
@@ -148,8 +156,11 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             issue, model = _issue(registry, system, origin)
             outlook = Outlook(grid, origin, systems.surroundings(system, stations, weather))
             shared = issue.columns(issued_at)
-            issues.append(issue)
             forecast = _forecast(outlook.forecast(model), origin).assign(**shared)
+            if why := unsound(forecast):
+                refused[system.system_id] = wrong[system.system_id] = why
+                continue
+            issues.append(issue)
             forecasts.append(forecast)
             risks.append(outlook.risks(model).assign(**shared))
             if issue.why_simple:
@@ -182,7 +193,10 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             {FORECAST_INPUT.name: asked},
         ),
         metadata=pages,
-        check_results=[systems.check(COMPLETE, refused)],
+        check_results=[
+            systems.check(COMPLETE, refused),
+            systems.check(SOUND, wrong, dg.AssetCheckSeverity.ERROR),
+        ],
     )
     yield dg.MaterializeResult[Any](
         asset_key=STATION_RISK.name, value=Rows(risks, {**covers, "role": [CHAMPION, SIMPLE]})

@@ -4,17 +4,20 @@ They do not depend on each other: a dead information feed must not cost a snapsh
 """
 
 import math
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any, Final
 
 import dagster as dg
 
 from bike_demand import data_times, settings
 from bike_demand.automation import RETRIES, present_partition
 from bike_demand.cadence import STATUS
+from bike_demand.defs import systems
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting.grid import TICK
 from bike_demand.forecasting.snapshot import fill_chart, summarize
+from bike_demand.quality.frames import replaced
 from bike_demand.resources import PostgresIOManager, Rows, table_metadata
 from bike_demand.resources.live_feed import LiveStationFeed
 from bike_demand.resources.station_feed import Reading, StationFeed
@@ -29,6 +32,21 @@ from bike_demand.storage.windows import Window
 
 ANSWERED = "every_system_answered"
 REPORTS = "every_system_reports"
+KEPT = "stations_keep_their_ids"
+
+REMEMBERED: Final = timedelta(hours=2)
+"""How old the snapshot before may be that a new one is compared with. Ids that are others for
+longer are the new ones: it costs as much as that of the past."""
+
+_BEFORE = """
+SELECT system_id, station_id FROM unnest(%(systems)s::text[]) AS followed(system_id)
+JOIN station_status USING (system_id)
+WHERE observed_at = (
+  SELECT max(observed_at) FROM station_status AS stored
+  WHERE stored.system_id = followed.system_id AND stored.observed_at >= %(since)s
+    AND stored.observed_at < %(start)s
+)
+"""
 
 
 @dg.asset(
@@ -46,6 +64,12 @@ REPORTS = "every_system_reports"
             REPORTS,
             asset=STATION_STATUS.name,
             description="Of each system some station reported within the hour: it is not frozen.",
+        ),
+        dg.AssetCheckSpec(
+            KEPT,
+            asset=STATION_STATUS.name,
+            blocking=True,
+            description="Of no system other stations came than there were: such are not stored.",
         ),
     ],
     retry_policy=RETRIES,
@@ -69,10 +93,14 @@ def station_status(  # type: ignore[no-untyped-def]  # noqa: ANN201
     """
     span = context.partition_time_window
     window = Window(span.start, span.end)
-    reading = station_feed.read(window)
+    reading, others = station_feed.read(window), dict[str, str]()
+    if window.end - window.start == TICK:
+        reading, others = _without_others(io_manager, reading)
     polls = {FEED_POLL: Rows(reading.polls, {"system_id": reading.asked}, windows=[window])}
     result = _result(io_manager, STATION_STATUS, reading, polls)
-    result = result._replace(check_results=[*result.check_results, _reports(reading)])
+    checks = [*result.check_results, _reports(reading)]
+    checks.append(systems.check(KEPT, others, dg.AssetCheckSeverity.ERROR))
+    result = result._replace(check_results=checks)
     if window.end - window.start > TICK:
         return result  # metadata of a range would repeat on each of its partitions
     summary = summarize(reading.rows)
@@ -99,6 +127,22 @@ def _reports(reading: Reading) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"silent since": ", ".join(f"{one}: {at}" for one, at in told.items()) or "none"},
     )
+
+
+def _without_others(
+    io_manager: PostgresIOManager, reading: Reading
+) -> tuple[Reading, dict[str, str]]:
+    """A snapshot without the systems that replaced their ids, and these: what is stored stays."""
+    start = reading.window.start
+    asked = {"systems": [*reading.answered], "start": start, "since": start - REMEMBERED}
+    others = replaced(io_manager.warehouse().frame(_BEFORE, asked), reading.rows)
+    kept = replace(
+        reading,
+        rows=reading.rows[~reading.rows["system_id"].isin([*others])],
+        answered=tuple(system for system in reading.answered if system not in others),
+        failures={**reading.failures, **others},
+    )
+    return kept, others
 
 
 @dg.asset(

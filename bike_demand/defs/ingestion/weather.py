@@ -9,6 +9,7 @@ from bike_demand import cadence, settings
 from bike_demand.automation import RETRIES, present_partition
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting.weather_chart import weather_chart
+from bike_demand.quality.frames import unforeseen
 from bike_demand.resources import Rows, read_metadata, table_metadata
 from bike_demand.resources.weather_feed import WeatherFeed
 from bike_demand.storage.tables import STATION_INFORMATION, WEATHER
@@ -16,6 +17,7 @@ from bike_demand.storage.windows import Window
 from bike_demand.weather.report import FORECAST, Place
 
 TOLD = "every_system_told"
+FORESEEN = "observed_as_foretold"
 
 
 @dg.asset(
@@ -32,7 +34,12 @@ TOLD = "every_system_told"
     check_specs=[
         dg.AssetCheckSpec(
             TOLD, asset=WEATHER.name, description="The weather of each system was told."
-        )
+        ),
+        dg.AssetCheckSpec(
+            FORESEEN,
+            asset=WEATHER.name,
+            description="What is observed is near what the same source foretells for the hour.",
+        ),
     ],
     retry_policy=RETRIES,
     metadata=table_metadata(WEATHER),
@@ -56,6 +63,7 @@ def weather(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
     if not reading.answered:
         raise PermanentFailure(f"No system's weather was told; what is stored stays.\n{failures}")
     covers = {"system_id": reading.answered, "kind": reading.kinds}
+    strays = unforeseen(reading.rows)
     return dg.MaterializeResult[Any](
         value=Rows(reading.rows, covers),
         metadata=_pictures(reading.rows),
@@ -65,7 +73,13 @@ def weather(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
                 passed=not failures,
                 severity=dg.AssetCheckSeverity.WARN,  # forecasts are made without it
                 metadata={"answered": len(reading.answered), "failures": failures or "none"},
-            )
+            ),
+            dg.AssetCheckResult(
+                check_name=FORESEEN,
+                passed=not strays,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"strays": str(strays or "none")},
+            ),
         ],
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import dagster as dg
 
-from bike_demand import data_times, freshness, settings, stale
+from bike_demand import data_times, freshness, model_alerts, quality, settings, stale
 from bike_demand import failing as failures
 from bike_demand.alerts import Incident, Message, Outbox, changes, channels, lasting
 from bike_demand.automation import utc_now
@@ -25,6 +25,9 @@ VERSION = 2
 
 ASLEEP = timedelta(minutes=15)
 """So long without a look, and nothing ran."""
+
+SETTLED = timedelta(minutes=2)
+"""After which an event is in its table."""
 
 _DECISIONS = """
 SELECT DISTINCT ON (system_id) system_id, trained_for, decision, reason, applied, detail
@@ -87,8 +90,8 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus(settings.load().schedules.upper()),
         description=(
-            "Tells people of failing runs, old data and champions: Slack, e-mail, a webhook, "
-            "whichever the settings name; else the log."
+            "Tells people of failing runs, old or bad data and champions: Slack, e-mail, a "
+            "webhook, whichever the settings name; else the log."
         ),
     )
     def alert_sensor(
@@ -112,7 +115,16 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
             page_url=page,
             slept=slept,
         )
-        found = [*(one.incident for one in failing.values()), *left, *old]
+        unsound = quality.incidents(warehouse, configured.systems, page_url=page)
+        followed = {"systems": [system.system_id for system in configured.systems]}
+        live = [system.system_id for system in configured.systems if system.is_live]
+        drift = warehouse.frame(model_alerts.DRIFT, followed).to_dict("records")
+        trained = warehouse.frame(model_alerts.TRAINED, followed).to_dict("records")
+        models = [
+            *model_alerts.moved(drift, page),
+            *model_alerts.untrained(trained, live, moment, page),
+        ]
+        found = [*(one.incident for one in failing.values()), *left, *old, *unsound, *models]
         known, messages = changes(kept.open, found, moment)
         if slept:
             messages.append(_slept(kept.at, moment, page))
@@ -120,6 +132,10 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
             warehouse.frame(_DECISIONS, {}).to_dict("records"), kept.decided, page
         )
         messages += notices
+        # What happened is stored a little later than its own time.
+        span = {"since": kept.at - SETTLED, "until": moment - SETTLED}
+        events = warehouse.frame(model_alerts.EVENTS, {**followed, **span})
+        messages += model_alerts.done(events.to_dict("records"), page)
         targets, outbox = channels(configured), Outbox(kept.outbox)
         for trouble in outbox.send(targets, messages):
             context.log.warning(trouble)
