@@ -25,14 +25,16 @@ GROUP BY d.system_id, d.hour, d.model_version
 """Of each system the newest hour."""
 
 TRAINED: Final = """
-SELECT s AS system_id, (SELECT max(trained_for) FROM model_evaluation WHERE system_id = s) AS day
+SELECT s AS system_id,
+    (SELECT max(trained_for) FROM model_evaluation WHERE system_id = s) AS day
 FROM unnest(%(systems)s::text[]) AS s
 """
 
 EVENTS: Final = """
 SELECT e.system_id, e.at, e.kind, e.model_version, e.reason
 FROM unnest(%(systems)s::text[]) AS s JOIN model_event AS e ON e.system_id = s
-WHERE e.at > %(since)s AND e.at <= %(until)s AND e.kind IN ('rollback', 'retraining', 'nothing_new', 'pin', 'unpin')
+WHERE e.at > %(since)s AND e.at <= %(until)s
+    AND e.kind IN ('rollback', 'retraining', 'nothing_new', 'pin', 'unpin')
 ORDER BY e.at
 """
 """Promotions and refusals are told as decisions."""
