@@ -114,7 +114,7 @@ def run(
     with _progress(console) as progress:
         task = progress.add_task("Reading", total=None)
         grid = read_grid(recording, split)
-        stations = _stations(information, recording, grid)
+        stations = stations_of(information, recording, grid)
         progress.update(task, description="Features")
         surroundings = Surroundings(stations, None, plan.timezone or "UTC", None)
         known = features(grid, hourly_origins(grid, split.start, split.end), surroundings)
@@ -262,7 +262,7 @@ def draw(horizons: Mapping[str, Mapping[str, Any]], title: str, path: Path) -> N
     figure.savefig(path)
 
 
-def _stations(information: Path | None, recording: Recording, grid: Grid) -> pd.DataFrame:
+def stations_of(information: Path | None, recording: Recording, grid: Grid) -> pd.DataFrame:
     """Places and capacities, as far as they are known."""
     if information is None:
         stations = pd.DataFrame({"station_id": grid.station_ids})
