@@ -125,6 +125,10 @@ def test_every_service_recovers_from_its_kill_and_no_partition_is_made_twice(
     deployment.start("webserver")
     report["webserver"] = made("freshness_report")
     made("retention")
+    for watching in ("forecast_accuracy", "feature_drift", "model_watch"):
+        made(watching, f"{hour:{TICK_KEY_FORMAT}}")
+    closed = hour - timedelta(hours=hour.hour % 4 + 4)
+    made("data_quality", f"{closed:{TICK_KEY_FORMAT}}")
 
     # It has outlived the databases that it reads.
     assert sources(deployment) == {"1.0"}
