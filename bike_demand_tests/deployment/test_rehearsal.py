@@ -125,10 +125,7 @@ def test_every_service_recovers_from_its_kill_and_no_partition_is_made_twice(
     deployment.start("webserver")
     report["webserver"] = made("freshness_report")
     made("retention")
-    for watching in ("forecast_accuracy", "feature_drift", "model_watch"):
-        made(watching, f"{hour:{TICK_KEY_FORMAT}}")
-    closed = hour - timedelta(hours=hour.hour % 4 + 4)
-    made("data_quality", f"{closed:{TICK_KEY_FORMAT}}")
+    watch(page, hour)
 
     # It has outlived the databases that it reads.
     assert sources(deployment) == {"1.0"}
@@ -144,6 +141,14 @@ def test_every_service_recovers_from_its_kill_and_no_partition_is_made_twice(
     assert [partition for partition, count in times.items() if count != 1] == []
     # The image's folder is root's: nothing may have to be written there.
     assert files(deployment.image) == laid_out
+
+
+def watch(page: "Page", hour: datetime) -> None:
+    """Make what is watched of an hour, and of the four hours that closed last."""
+    watching = dict.fromkeys(("forecast_accuracy", "feature_drift", "model_watch"), hour)
+    watching["data_quality"] = hour - timedelta(hours=hour.hour % 4 + 4)
+    for asset, start in watching.items():
+        page.make(asset, f"{start:{TICK_KEY_FORMAT}}")
 
 
 def sources(deployment: Rehearsal) -> set[str]:
