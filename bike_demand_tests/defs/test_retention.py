@@ -92,6 +92,7 @@ def test_what_the_champion_has_learnt_from_stays(warehouse, retain, monkeypatch)
         data_until=NOW,
         feature_version="1",
         run_id="r",
+        candidate="daily",
         tags={},
     )
     monkeypatch.setattr("bike_demand.registry.registry.Registry.champion", lambda *_: learnt)
