@@ -71,9 +71,8 @@ def roll_back(system_id: str | None) -> None:
             f"{champion} was made champion by hand, and after whom is not noted: move the alias "
             "'champion' in MLflow."
         )
-    # Before anything moves: a rollback that is repeated because it could not be noted goes too far.
-    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-    warehouse.connection().close()
+    # A rollback that is repeated because it could not be noted goes too far.
+    warehouse = _answering(configured)
     before = registry.take_back(champion)
     if before is None:
         raise click.ClickException(f"{champion} is the first champion: there is none to return to.")
@@ -93,8 +92,7 @@ def pin(number: str, system_id: str | None) -> None:
     """
     configured, system, registry = _of_one(system_id)
     version, champion = registry.version(system, number), registry.champion(system)
-    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-    warehouse.connection().close()
+    warehouse = _answering(configured)
     replaced = None if champion is None else champion.version
     version = registry.pin(version, replaced)
     click.echo(f"{version} is champion, and stays until 'bike-demand unpin'.")
@@ -113,8 +111,7 @@ def unpin(system_id: str | None) -> None:
     champion = registry.champion(system)
     if champion is None or not registry.is_pinned(system):
         raise click.ClickException(f"No version of {system} is pinned.")
-    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-    warehouse.connection().close()
+    warehouse = _answering(configured)
     registry.unpin(system)
     click.echo(f"{champion} is champion until a better one is trained.")
     _note(warehouse, "unpin", champion, None)
@@ -127,6 +124,13 @@ def _of_one(system_id: str | None) -> tuple[Settings, str, Registry]:
     if len(systems) > 1:
         raise click.ClickException(f"Say of which system: --system {' or '.join(systems)}.")
     return configured, systems[0], open_registry(configured)
+
+
+def _answering(configured: Settings) -> Warehouse:
+    """Where events are noted, asked before anything moves."""
+    warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
+    warehouse.connection().close()
+    return warehouse
 
 
 def _note(

@@ -139,9 +139,11 @@ def test_mlflow_shows_what_a_model_is_asked_and_what_has_to_be_installed(registr
 
 
 def test_a_model_is_an_output_of_its_run(client, publish, run_id):
-    publish()
-    newest = client.get_run(run_id).outputs.model_outputs[-1]
-    logged = client.get_logged_model(newest.model_id)
+    version = publish()
+    place = client.get_model_version(version.name, version.version).source
+    outputs = client.get_run(run_id).outputs.model_outputs
+    made = [client.get_logged_model(output.model_id) for output in outputs]
+    (logged,) = (model for model in made if model.artifact_location == place)
     assert (logged.name, logged.status, logged.source_run_id) == ("lightgbm", "READY", run_id)
 
 

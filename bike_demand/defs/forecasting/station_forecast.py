@@ -28,6 +28,7 @@ from bike_demand.registry import REPLACED, Registry, RegistryError, Version, on_
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
+from bike_demand.storage.frames import empty_frame
 from bike_demand.storage.tables import (
     FORECAST_INPUT,
     STATION_FORECAST,
@@ -184,7 +185,7 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
         )
     # What was said under another role, before there was a champion or for want of it, goes.
     covers = {"system_id": [issue.system.system_id for issue in issues]}
-    asked = Rows(inputs or [_no_counts()], covers)
+    asked = Rows(inputs or [empty_frame(FORECAST_INPUT)], covers)
     yield dg.MaterializeResult[Any](
         asset_key=STATION_FORECAST.name,
         value=Rows(
@@ -246,10 +247,6 @@ def _counted(
     return pd.DataFrame({"feature": [*counts], "counts": told}).assign(
         system_id=system.system_id, origin_at=origin, model_version=version
     )
-
-
-def _no_counts() -> pd.DataFrame:
-    return pd.DataFrame(columns=[*FORECAST_INPUT.columns])
 
 
 def _forecast(frame: pd.DataFrame, origin: datetime) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from bike_demand.registry import Registry, RegistryError, Version
 from bike_demand.resources import PostgresIOManager, Rows, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
+from bike_demand.storage.frames import empty_frame
 from bike_demand.storage.tables import FEATURE_DRIFT
 from bike_demand.storage.warehouse import Warehouse
 
@@ -91,7 +92,7 @@ def feature_drift(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `sta
                 found.assign(system_id=system.system_id, hour=now, model_version=version.version)
             )
             pages[f"drift {system.system_id}"] = _page(warehouse, frames[-1], now)
-    rows = frames or [pd.DataFrame(columns=[*FEATURE_DRIFT.columns])]
+    rows = frames or [empty_frame(FEATURE_DRIFT)]
     covers = {"system_id": [str(frame["system_id"].iloc[0]) for frame in frames]}
     moved = pd.concat(rows)
     moved = moved[moved["band"].isin(["moderate", "critical"])]
@@ -104,13 +105,13 @@ def feature_drift(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `sta
                 check_name=STILL,
                 passed=moved.empty,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"moved": told(moved) or "none"},
+                metadata={"moved": _told(moved) or "none"},
             ),
         ],
     )
 
 
-def told(rows: pd.DataFrame) -> str:
+def _told(rows: pd.DataFrame) -> str:
     """What has moved, the farthest first."""
     ordered = rows.sort_values("psi", ascending=False)
     return ", ".join(

@@ -14,6 +14,7 @@ from bike_demand.forecasting import pictures
 from bike_demand.forecasting.inline_image import inline_figure
 from bike_demand.forecasting.splits import WEEK
 from bike_demand.resources import PostgresIOManager, Rows, table_metadata
+from bike_demand.storage.frames import empty_frame
 from bike_demand.storage.tables import FORECAST_ACCURACY, STATION_FORECAST, STATION_STATUS
 
 NAME: Final = FORECAST_ACCURACY.name
@@ -67,5 +68,5 @@ def forecast_accuracy(
         if len(before):
             figure = pictures.of_accuracy(f"{system_id}, the week to {tick:%Y-%m-%d %H:%M}", before)
             pages[f"accuracy {system_id}"] = dg.MetadataValue.md(inline_figure("accuracy", figure))
-    rows = frames or [pd.DataFrame(columns=[*FORECAST_ACCURACY.columns])]
+    rows = frames or [empty_frame(FORECAST_ACCURACY)]
     return dg.MaterializeResult(value=Rows(rows, {"system_id": followed}), metadata=pages)
