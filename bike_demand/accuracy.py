@@ -99,7 +99,7 @@ def due(warehouse: Warehouse, system_id: str, tick: datetime) -> pd.DataFrame:
 def skill(
     warehouse: Warehouse, system_id: str, version: str, since: datetime, until: datetime
 ) -> pd.DataFrame:
-    """How a champion fared, by `horizon` [h]: `hours`, `rows`, `skill` over persistence, `inside`.
+    """How a champion fared, by `horizon` [h]: `hours`, `rows`, `rmse`, `skill`, `inside`.
 
     Skill is `1 - RMSE / RMSE of persistence` on the same rows; `inside` the probability within the
     middle 80 % of its distributions, 0.8 if calibrated.
@@ -114,7 +114,9 @@ def skill(
     values = {"system": system_id, "version": version, "since": since, "until": until}
     found = warehouse.frame(_WEEK, values).set_index("horizon")
     ratio = found["squared_error"] / found["persistence"].where(found["persistence"] > 0)
-    return found.assign(skill=1 - ratio**0.5)[["hours", "rows", "skill", "inside"]]
+    rmse = (found["squared_error"] / found["rows"].astype(float)) ** 0.5
+    found = found.assign(rmse=rmse, skill=1 - ratio**0.5)
+    return found[["hours", "rows", "rmse", "skill", "inside"]]
 
 
 def beside(

@@ -15,6 +15,9 @@ BANDS: Final = ("critical", "moderate")
 
 UNKNOWN: Final = "-"
 
+MOST: Final = 8
+"""Features that have moved, and reigns, that are told: MLflow keeps 5,000 characters."""
+
 LIMITS: Final = (
     "It knows what feeds, the calendar and weather services tell: nothing of events, of works, of "
     "what trucks are about to do.",
@@ -229,7 +232,7 @@ def _accuracy(card: Card) -> str:
     ]
     if card.groups:
         parts += [
-            "The same by group of stations:",
+            "The same by thirds of the stations, by how often bikes come and go:",
             _table(
                 ("stations", "ahead", "RMSE", "skill"),
                 [
@@ -276,8 +279,9 @@ def _drift(drift: Drift | None) -> str:
     told += f" the largest population stability index was {most:.2f}"
     if not moved:
         return f"{told}: nothing has moved much."
-    rows = [(f"`{name}`", f"{drift.psi[name]:.2f}", drift.bands[name]) for name in moved]
-    return f"{told}. What has moved:\n\n{_table(('feature', 'PSI', 'band'), rows)}"
+    rows = [(f"`{name}`", f"{drift.psi[name]:.2f}", drift.bands[name]) for name in moved[:MOST]]
+    more = f", {len(moved)} features, the farthest" if len(moved) > MOST else ""
+    return f"{told}. What has moved{more}:\n\n{_table(('feature', 'PSI', 'band'), rows)}"
 
 
 def _reigns(reigns: Sequence[Reign]) -> str:
@@ -285,7 +289,7 @@ def _reigns(reigns: Sequence[Reign]) -> str:
         return "There was no champion yet."
     rows = [
         (_time(one.since), _time(one.until) if one.until else "now", one.version, one.how)
-        for one in reigns
+        for one in reigns[:MOST]
     ]
     return _table(("from", "to", "version", "how"), rows)
 

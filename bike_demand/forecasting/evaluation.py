@@ -1,6 +1,7 @@
 """How good a day's model is: scores by horizon on rows held out, and what it looks at.
 
-The rows of `model_evaluation`, without what only the registry knows.
+The rows of `model_evaluation`, without what only the registry knows; and how stations that much
+happens at fare beside quiet ones.
 """
 
 from datetime import timedelta
@@ -22,7 +23,7 @@ SCORES = ("rmse", "mae", "wape", "crps", "brier_empty", "brier_full", "pit_cover
 
 def evaluation(
     model: Model, joined: Joined, grid: Grid, split: Split, surroundings: Surroundings
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score a model at the gated horizons of its test, and by what its learning was stopped.
 
     Args:
@@ -34,7 +35,8 @@ def evaluation(
 
     Returns:
         `split` (`validation` or `test`), `horizon` [h], `rows`, `SCORES`, `best_simple`, and the
-        skills; of the validation only the RMSE is known.
+        skills; of the validation only the RMSE is known. And of the test by `group` (of
+        `yardstick.ACTIVITIES`) and `horizon` [h]: `rmse` [bikes], `skill_rmse`.
 
     Raises:
         NothingToScoreError: The test has no row.
@@ -45,9 +47,9 @@ def evaluation(
     ]
     # Simple forecasts may learn the gap: they need no validation.
     tested = Split(split.start, split.train + GAP, split.test - GAP)
-    yardstick = Yardstick(joined, grid, tested, surroundings)
+    yardstick, groups = Yardstick(joined, grid, tested, surroundings), list[dict[str, Any]]()
     for horizon in GATED:
-        scored = yardstick.score(timedelta(hours=horizon), {"model": model}, "model")
+        scored = yardstick.score(timedelta(hours=horizon), {"model": model}, "model", ("activity",))
         simple = scored["simple"]
         rows.append(
             {
@@ -59,7 +61,16 @@ def evaluation(
                 **{name: value for name, value in scored.items() if name.startswith("skill_")},
             }
         )
-    return pd.DataFrame(rows)
+        groups += [
+            {
+                "group": group,
+                "horizon": horizon,
+                "rmse": of_group["model"]["rmse"],
+                "skill_rmse": of_group["skill_rmse"],
+            }
+            for group, of_group in scored["by_activity"].items()
+        ]
+    return pd.DataFrame(rows), pd.DataFrame(groups)
 
 
 def importance(model: Model) -> "pd.Series[float]":

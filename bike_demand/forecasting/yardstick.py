@@ -36,6 +36,8 @@ from bike_demand.forecasting.splits import HOUR, Pairs, Split, hourly_pairs
 
 BREAKDOWNS: Final = ("hour", "activity", "neighbourhood")
 ACTIVITIES: Final = ("quiet", "middling", "busy")
+"""Thirds of the stations, by how much their bikes change from tick to tick."""
+
 CELL: Final = 0.02
 """Side of a neighbourhood [degrees]: 2.2 km from south to north."""
 

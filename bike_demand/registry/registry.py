@@ -304,6 +304,22 @@ class Registry:
         with self._loading:
             return self._loaded(version.name, version.version)
 
+    def describe(self, version: Version, text: str) -> None:
+        """Say what a version is, in Markdown of at most 5,000 characters."""
+        with self._store.client(f"Describing {version}") as client:
+            client.update_model_version(version.name, version.version, text)
+
+    def file(self, version: Version, name: str) -> str | None:
+        """The text of a file of the run that a version comes from; None if there is none."""
+        with (
+            self._store.client(f"Reading {name} of {version}") as client,
+            TemporaryDirectory() as folder,
+            suppress(FileNotFoundError),
+        ):
+            place = client.get_run(version.run_id).info.artifact_uri
+            return self._store.download(f"{place}/{name}", Path(folder)).read_text("utf-8")
+        return None
+
     def _read(self, name: str, number: str) -> Model:
         doing = f"Loading version {number} of {name}"
         with self._store.client(doing) as client, TemporaryDirectory() as folder:

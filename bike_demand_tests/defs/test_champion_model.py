@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from bike_demand import reign
+from bike_demand.defs.training import card
 from bike_demand.forecasting.model import Member
 from bike_demand.forecasting.promotion import GATED
 from bike_demand.registry import RegistryError
@@ -442,3 +443,22 @@ def test_only_the_systems_asked_for_are_decided(compete, decisions, city):
     config = {"ops": {"champion_model": {"config": {"systems": ["another"]}}}}
     with pytest.raises(dg.Failure, match="Nothing was decided"):
         compete.again(config=config)
+
+
+def test_the_champions_card_is_on_the_page_and_in_the_registry(compete, city):
+    first, _ = compete(day=END - 4 * DAY)
+    scores = pd.DataFrame({"split": [], "horizon": []})
+    learnt = (END - 9 * DAY, END - 8 * DAY)
+    with compete.registry.recording():
+        import mlflow
+
+        with mlflow.start_run(first.run_id):
+            model = compete.registry.load(first)
+            card.begin(first, model, city.grid, learnt, scores, pd.DataFrame())
+    _, result = compete()  # no better: the champion's card is gone on with
+    page = result.asset_materializations_for_node("champion_model")[0].metadata
+    told = page[f"champion {city.system_id}"].value
+    assert told.startswith(f"# {city.system_id}, version {first.version}\n")
+    assert f"| now | {first.version} | promotion |" in told
+    with compete.registry._store.client("Testing") as client:
+        assert client.get_model_version(first.name, first.version).description == told

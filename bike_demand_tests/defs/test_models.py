@@ -81,7 +81,11 @@ def test_both_models_are_trained_scored_recorded_and_registered(
             errors = client.get_metric_history(child.info.run_id, "test_rmse")
             assert sorted(error.step for error in errors) == [*GATED]
             files = {file.path for file in client.list_artifacts(child.info.run_id)}
-            assert {"model.png", "importance.json"} <= files
+            assert {"model.png", "importance.json", "card.json"} <= files
+        for version in versions:
+            told = client.get_model_version(version.name, version.version).description
+            assert told.startswith(f"# {system_id}, version {version.version}")
+            assert all(f"| {group} | 24 h |" in told for group in ("quiet", "middling", "busy"))
 
     page = result.asset_materializations_for_node("lightgbm_model")[0].metadata
     assert len(page[f"model {system_id}"].value) < 40_000

@@ -14,6 +14,7 @@ from bike_demand import model_events
 from bike_demand.automation import RETRIES, utc_now
 from bike_demand.cadence import MODELS
 from bike_demand.defs import systems
+from bike_demand.defs.training import card
 from bike_demand.defs.training.history import (
     OtherFeaturesError,
     inputs_of_days,
@@ -49,10 +50,11 @@ from bike_demand.registry import (
     Version,
     on_probation,
 )
-from bike_demand.resources import Rows, read_metadata, table_metadata
+from bike_demand.resources import PostgresIOManager, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
 from bike_demand.storage.tables import CHAMPION_DECISION, MODEL_EVENT
+from bike_demand.storage.warehouse import Warehouse
 
 UNSEEN = timedelta(days=6)
 """The days that are looked at: those that models of a day are tested on, and a gap before."""
@@ -123,6 +125,7 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PL
     context: dg.AssetExecutionContext,
     config: ChampionConfig,
     tracking: Tracking,
+    io_manager: dg.ResourceParam[PostgresIOManager],
     features: pd.DataFrame,
     status: pd.DataFrame,
     stations: pd.DataFrame,
@@ -158,6 +161,8 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PL
             rows.append(row)
             events += event
             pages[f"decision {system.system_id}"] = page
+            if told := _card(registry, io_manager.warehouse(), system.system_id, event):
+                pages[f"champion {system.system_id}"] = dg.MetadataValue.md(told)
     if not rows:
         raise PermanentFailure(
             f"Nothing was decided; every champion stays.\n{systems.told(refused)}"
@@ -169,6 +174,19 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PL
         metadata=pages,
         check_results=[systems.check(DECIDED, refused)],
     )
+
+
+def _card(
+    registry: Registry, warehouse: Warehouse, system_id: str, events: list[dict[str, Any]]
+) -> str | None:
+    """Of whoever reigns now, the card; the registry gets it, too."""
+    champion = registry.champion(system_id)
+    if champion is None:
+        return None
+    told = card.of_today(registry, warehouse, champion, utc_now(), events)
+    if told is not None:
+        registry.describe(champion, told)
+    return told
 
 
 def _decided(

@@ -13,6 +13,7 @@ from pydantic import Field
 from bike_demand.automation import RETRIES
 from bike_demand.cadence import MODELS
 from bike_demand.defs import systems
+from bike_demand.defs.training import card
 from bike_demand.defs.training.history import History, OtherFeaturesError, history, inputs_of_days
 from bike_demand.failures import PermanentFailure
 from bike_demand.forecasting import pictures
@@ -217,7 +218,7 @@ def _train(
             known.surroundings.timezone,
         )
         model = replace(model, reference=learnt_from)
-        scores = evaluation(model, known.joined, known.grid, split, known.surroundings)
+        scores, groups = evaluation(model, known.joined, known.grid, split, known.surroundings)
         looks = importance(model)
         title = f"{system.system_id}, {learner.name}, {day:%Y-%m-%d}"
         figure = pictures.of_model(title, scores, looks)
@@ -232,6 +233,9 @@ def _train(
             run_id=run.info.run_id,
             candidate="recency" if config.recency else "daily",
         )
+        learnt = (begin, split.train_end - HOUR)
+        told = card.begin(version, model, known.grid, learnt, scores, groups)
+        tracking.registry().describe(version, told)
     return scores.assign(
         system_id=system.system_id,
         trained_for=day,
