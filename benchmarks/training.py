@@ -27,8 +27,8 @@ TRAINING_BAR_S, OUTSIDE_BAR_S, PEAK_BAR_GB = 1_500.0, 240.0, 10.0
 BODY_BAR_S, FEATURES_BAR_S = 6.0, 3.0
 
 
-def fill_features(folder: Path) -> None:
-    """Store the features of full hours; models read no others."""
+def fill_features(folder: Path, days: int) -> None:
+    """Store the features of full hours of some days; models read no others."""
     from bike_demand.forecasting.features import FEATURE_VERSION, LOOKBACK, Surroundings, features
     from bike_demand.forecasting.grid import COLUMNS, TICK, to_grid
     from bike_demand.storage.read import read
@@ -41,7 +41,7 @@ def fill_features(folder: Path) -> None:
     stations = read(warehouse, STATION_INFORMATION)
     around = Surroundings(stations, None, "America/New_York", None)
     back = max(first for first, _ in LOOKBACK)
-    for day in range(DAYS):
+    for day in range(days):
         start = START + PAST + day * DAY
         window = Window(start, start + DAY)
         windows = Reach(lookback=LOOKBACK).of([window])
@@ -57,9 +57,10 @@ def fill_features(folder: Path) -> None:
 
 
 class Watch:
-    """Adds up how long functions take."""
+    """Adds up how long functions take, by some clock [s]."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.seconds: dict[str, float] = {}
 
     def of(self, owner: Any, name: str, told: str) -> None:
@@ -67,11 +68,11 @@ class Watch:
         function: Callable[..., Any] = getattr(owner, name)
 
         def watched(*args: Any, **options: Any) -> Any:
-            began = time.perf_counter()
+            began = self._clock()
             try:
                 return function(*args, **options)
             finally:
-                self.seconds[told] = self.seconds.get(told, 0) + time.perf_counter() - began
+                self.seconds[told] = self.seconds.get(told, 0) + self._clock() - began
 
         setattr(owner, name, watched)
 
@@ -137,7 +138,7 @@ def main() -> None:
         )
         began = time.perf_counter()
         fill(folder, DAYS)
-        fill_features(folder)
+        fill_features(folder, DAYS)
         print(f"stored in {time.perf_counter() - began:.0f} s", flush=True)
         command = [sys.executable, "-m", "benchmarks.training", "--measure"]
         done = subprocess.run(command, check=False)

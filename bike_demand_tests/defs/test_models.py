@@ -5,10 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bike_demand.definitions import build_definitions
+from bike_demand.defs.monitoring.model_watch import retraining_sensor_at
 from bike_demand.forecasting.examples import NAMES
 from bike_demand.forecasting.features import FEATURE_VERSION, Surroundings
 from bike_demand.forecasting.promotion import GATED
+from bike_demand.import_history import QUIET
 from bike_demand.registry.store import EXPERIMENT
+from bike_demand.resources import PostgresIOManager
 from bike_demand_tests.defs.conftest import DAY, END, HOUR, store_features, store_status
 from bike_demand_tests.forecasting.feature_examples import random_grid
 
@@ -211,3 +215,32 @@ def test_systems_that_are_not_asked_for_are_not_trained(store, materialize, syst
     with pytest.raises(dg.Failure, match="No model was made"):
         materialize(MODELS[:1], KEY, config=config)
     assert tracking.registry().versions(system_id) == []
+
+
+def test_what_the_retraining_sensor_asks_for_makes_another_candidate_and_has_it_judged(
+    store, warehouse, system_id, tracking, postgres_url
+):
+    store(13)
+    now = END + HOUR
+    query = "INSERT INTO model_event VALUES (%s, %s, 'retraining', '1', NULL, %s, '-', %s)"
+    with warehouse.connection() as connection:
+        connection.execute(query, [system_id, now, END, f'{{"day": "{KEY}"}}'])
+    resources = {"io_manager": PostgresIOManager(url=postgres_url), "tracking": tracking}
+    defs = build_definitions(resources)
+    context = dg.build_sensor_context(
+        repository_def=defs.get_repository_def(), resources={"io_manager": resources["io_manager"]}
+    )
+    [request] = retraining_sensor_at(lambda: now).evaluate_tick(context).run_requests
+    for model in MODELS:  # the same, in seconds
+        request.run_config["ops"][model]["config"] |= tiny(model)["ops"][model]["config"]
+    result = defs.resolve_job_def("training_job").execute_in_process(
+        run_config={**request.run_config, **QUIET},
+        partition_key=request.partition_key,
+        tags=request.tags,
+    )
+    assert result.success
+    registry = tracking.registry()
+    assert {version.candidate for version in registry.versions(system_id)} == {"recency"}
+    decided = "SELECT challenger FROM champion_decision WHERE system_id = %(system)s"
+    [challenger] = warehouse.frame(decided, {"system": system_id})["challenger"]
+    assert registry.version(system_id, challenger).trained_for == (END - DAY).date()
