@@ -465,14 +465,15 @@ def metrics(host: str, port: int) -> None:
 @click.option(
     "--port", type=click.IntRange(1, 65_535), default=8000, show_default=True, help="Likewise."
 )
-def serve(host: str, port: int) -> None:
+@click.option("--parent", metavar="PID", type=int, help="End when this process does.")
+def serve(host: str, port: int, parent: int | None) -> None:
     """Serve forecasts and the city's page by HTTP. Ctrl-C ends it.
 
     What it answers, keys and limits: docs/api.md.
     """
     from bike_demand.serving import run
 
-    run.run(host, port)
+    run.run(host, port, parent)
 
 
 @main.command("api-key")

@@ -23,6 +23,9 @@ from bike_demand.simulation.plan import Plan
 from bike_demand.storage.warehouse import open_warehouse
 
 ROOT = Path(__file__).parents[1]
+API_PORT = 8000
+"""Where the API is, if nobody else is there."""
+
 MARK = "_BIKE_DEMAND_DEV"
 """In the environment of all that a `dev` starts: its data directory."""
 
@@ -59,6 +62,7 @@ def run(port: int) -> None:
             reason = demo_city.stands_in(configured, connection)
         if not reason:
             _bring_the_city(configured)
+        click.echo(f"Forecasts are at {_start_serving(configured.home)}/ as soon as there are any.")
         click.echo(
             f"Dagster opens at http://127.0.0.1:{port} (data in {configured.home}; Ctrl-C ends it)."
         )
@@ -131,6 +135,31 @@ def _start_city(folder: Path, plan: Plan) -> str:
         if told := re.match(r'weather_url = "(.+)"$', line):
             return told[1]
     raise click.ClickException(f"The simulated city did not start: see {log}.")
+
+
+def _start_serving(home: Path) -> str:
+    """Start the API, with the city's page, as a process that ends with this one; its address."""
+    port = _free(API_PORT)
+    with (home / "serve.log").open("a") as log:
+        subprocess.Popen(  # noqa: S603  # our own interpreter, no shell
+            command("serve", "--port", str(port), "--parent", str(os.getpid())),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    return f"http://127.0.0.1:{port}"
+
+
+def _free(port: int) -> int:
+    """A port, if it can be had; else any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+    return found
 
 
 def _first_look() -> None:

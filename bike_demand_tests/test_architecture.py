@@ -66,6 +66,7 @@ FLOORS = [
     {"registry"},
     {"gbfs", "settings", "storage", "weather"},
     {"download", "failures", "forecasting", "model_card", "simulation"},
+    {"parent"},
 ]
 HEAVY = {"mlflow", "xgboost", "lightgbm", "sklearn", "dagster_mlflow", "matplotlib", "alembic"}
 

@@ -3,25 +3,31 @@
 import errno
 import socket
 import sys
+import threading
+import time
 from typing import Final
 
 import click
 import uvicorn
 
 from bike_demand import settings
+from bike_demand.parent import alive
 from bike_demand.serving import logs
 from bike_demand.serving.app import create_app
 
 GRACE_S: Final = 10
 """How long answers may take that are under way when it is ended."""
 
+WATCH_S: Final = 1.0
 
-def run(host: str, port: int) -> None:
+
+def run(host: str, port: int, parent: int | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Main thread only.
 
     Args:
         host: Address to listen at.
         port: Likewise.
+        parent: Number of a process that this one ends with.
 
     Raises:
         click.ClickException: The port is taken.
@@ -49,4 +55,13 @@ def run(host: str, port: int) -> None:
         ) from None
     with listening:
         click.echo(f"The API is at http://{host}:{port}/ (Ctrl-C ends it).", err=True)
-        uvicorn.Server(config).run([listening])
+        server = uvicorn.Server(config)
+        threading.Thread(target=_end_with, args=(server, parent), daemon=True).start()
+        server.run([listening])
+
+
+def _end_with(server: uvicorn.Server, parent: int | None) -> None:
+    lives = alive(parent)
+    while lives():
+        time.sleep(WATCH_S)
+    server.should_exit = True

@@ -1,7 +1,6 @@
 """What `bike-demand simulate` does: makes a city as told, and serves it or records its past."""
 
 import signal
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from shlex import quote
@@ -10,8 +9,8 @@ from typing import Final
 from zoneinfo import available_timezones
 
 import click
-import psutil
 
+from bike_demand.parent import alive
 from bike_demand.simulation import feeds
 from bike_demand.simulation.city import City
 from bike_demand.simulation.feeds import Version
@@ -73,7 +72,7 @@ def write_history(plan: Plan, now: datetime, path: Path, version: Version) -> No
 
 def serve(server: CityServer, plan: Plan, version: Version, parent: int | None) -> None:
     """Serves until SIGINT or SIGTERM, or until the process `parent` is gone. Main thread only."""
-    lives = _watch(parent)
+    lives = alive(parent)
     stop = Event()
     with server:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -89,21 +88,3 @@ def serve(server: CityServer, plan: Plan, version: Version, parent: int | None) 
         )
         while lives() and not stop.wait(WATCH_SECONDS):
             pass
-
-
-def _watch(parent: int | None) -> Callable[[], bool]:
-    """Whether the process is there; by more than its number, which another may get."""
-    if parent is None:
-        return lambda: True
-    try:
-        process = psutil.Process(parent)
-    except psutil.NoSuchProcess:
-        return lambda: False
-
-    def lives() -> bool:
-        try:
-            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-
-    return lives

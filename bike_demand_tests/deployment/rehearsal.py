@@ -20,7 +20,14 @@ from bike_demand_tests.deployment.compose import IMAGE, ROOT, in_order, services
 from bike_demand_tests.processes import PATIENCE_S, free_ports, until
 
 DEBIAN = Path("/usr/lib/postgresql")
-PORTS = {"postgres": 5432, "mlflow": 5000, "code": 4000, "webserver": 3000, "metrics": 9464}
+PORTS = {
+    "postgres": 5432,
+    "mlflow": 5000,
+    "code": 4000,
+    "webserver": 3000,
+    "metrics": 9464,
+    "serve": 8000,
+}
 """At which services listen in their containers."""
 
 MARK = "REHEARSAL_OF"

@@ -18,6 +18,7 @@ SECRETS = (
     "BIKE_DEMAND_DB_PASSWORD",
     "DAGSTER_DB_PASSWORD",
     "MLFLOW_DB_PASSWORD",
+    "BIKE_DEMAND_READER_DB_PASSWORD",
 )
 GIVEN = {name: f"given{number}" for number, name in enumerate(SECRETS)}
 
@@ -68,7 +69,8 @@ def test_images_are_of_one_version(declared):
 def test_the_migration_comes_before_all_that_need_tables(declared):
     order = in_order(declared)
     assert order[0] == "postgres"
-    assert {*order[order.index("migrate") + 1 :]} == {"code", "webserver", "daemon", "metrics"}
+    after = {*order[order.index("migrate") + 1 :]}
+    assert after == {"code", "webserver", "daemon", "metrics", "serve"}
     condition = declared["code"]["depends_on"]["migrate"]["condition"]
     assert condition == "service_completed_successfully"
 
@@ -87,6 +89,7 @@ def test_each_role_knows_its_own_database_only(declared):
     assert secrets("postgres") == {*SECRETS}
     assert secrets("mlflow") == {"MLFLOW_DB_PASSWORD"}
     assert secrets("code") == {"BIKE_DEMAND_DB_PASSWORD", "DAGSTER_DB_PASSWORD"}
+    assert secrets("serve") == {"BIKE_DEMAND_READER_DB_PASSWORD"}
 
 
 def test_the_image_has_the_files_that_its_services_read():

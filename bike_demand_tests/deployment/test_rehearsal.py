@@ -5,12 +5,14 @@ import secrets
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from bike_demand.client import CityForecast, Client, ProblemError
 
 from bike_demand.history.ticks import floor
 from bike_demand.partitions import TICK_KEY_FORMAT
@@ -133,6 +135,8 @@ def test_every_service_recovers_from_its_kill_and_no_partition_is_made_twice(
     deployment.start("metrics")
     assert sources(deployment) == {"1.0"}
 
+    serve(deployment, hour)
+
     times = page.materializations()
     record_property(
         "rehearsal", {"service killed": [*report], "runs then": [*map(", ".join, report.values())]}
@@ -141,6 +145,23 @@ def test_every_service_recovers_from_its_kill_and_no_partition_is_made_twice(
     assert [partition for partition, count in times.items() if count != 1] == []
     # The image's folder is root's: nothing may have to be written there.
     assert files(deployment.image) == laid_out
+
+
+def serve(deployment: Rehearsal, hour: datetime) -> None:
+    """Ask the API, which has outlived the database, and reads by a role that may not write."""
+    api = Client(f"http://127.0.0.1:{deployment.ports['serve']}")
+    served = until(lambda: forecast_of_all(api), "the forecast is served")
+    assert served.origin_at == hour
+    deployment.kill("serve")
+    deployment.start("serve")
+    assert forecast_of_all(api) == served
+
+
+def forecast_of_all(api: Client) -> CityForecast | None:
+    """What is served of the newest forecast; None if nothing is yet."""
+    with suppress(ProblemError):
+        return api.city()
+    return None
 
 
 def watch(page: "Page", hour: datetime) -> None:
