@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from bike_demand.storage.accuracy_figures import figures
 from bike_demand.storage.warehouse import Warehouse
 
 # Each horizon's origin by itself, so that keys are looked up: the forecasts of a day hold 24 times
@@ -64,15 +65,14 @@ SELECT
 FROM due GROUP BY horizon, role, model_version ORDER BY horizon, role, model_version
 """
 
-_WEEK: Final = """
-SELECT horizon, count(DISTINCT target_at) AS hours, sum(rows) AS rows,
-    sum(squared_error) AS squared_error, sum(persistence_squared_error) AS persistence,
-    sum(inside) / nullif(sum(rows) FILTER (WHERE inside IS NOT NULL), 0) AS inside
+_WEEK: Final = f"""
+SELECT horizon, count(DISTINCT target_at) AS hours,
+    {figures("rows", "rmse", "skill_rmse", "coverage_80")}
 FROM forecast_accuracy
 WHERE system_id = %(system)s AND target_at > %(since)s AND target_at <= %(until)s
     AND role = 'champion' AND model_version = %(version)s
 GROUP BY horizon ORDER BY horizon
-"""
+"""  # noqa: S608  # all of it stands in the code
 
 _BESIDE: Final = """
 SELECT mine.target_at, mine.horizon, mine.quantile_loss AS champion,
@@ -99,10 +99,11 @@ def due(warehouse: Warehouse, system_id: str, tick: datetime) -> pd.DataFrame:
 def skill(
     warehouse: Warehouse, system_id: str, version: str, since: datetime, until: datetime
 ) -> pd.DataFrame:
-    """How a champion fared, by `horizon` [h]: `hours`, `rows`, `rmse`, `skill`, `inside`.
+    """How a champion fared, by `horizon` [h]: `hours`, and some of `accuracy_figures.FIGURES`.
 
-    Skill is `1 - RMSE / RMSE of persistence` on the same rows; `inside` the probability within the
-    middle 80 % of its distributions, 0.8 if calibrated.
+    These are `rows`, `rmse`, `skill_rmse` and `coverage_80`. Skill is `1 - RMSE / RMSE of
+    persistence` on the same rows; coverage the probability within the middle 80 % of its
+    distributions, 0.8 if calibrated.
 
     Args:
         warehouse: Where it is stored.
@@ -112,11 +113,7 @@ def skill(
         until: To this, included.
     """
     values = {"system": system_id, "version": version, "since": since, "until": until}
-    found = warehouse.frame(_WEEK, values).set_index("horizon")
-    ratio = found["squared_error"] / found["persistence"].where(found["persistence"] > 0)
-    rmse = (found["squared_error"] / found["rows"].astype(float)) ** 0.5
-    found = found.assign(rmse=rmse, skill=1 - ratio**0.5)
-    return found[["hours", "rows", "rmse", "skill", "inside"]]
+    return warehouse.frame(_WEEK, values).set_index("horizon")
 
 
 def beside(

@@ -79,11 +79,11 @@ def no_skill(week: pd.DataFrame) -> Reason | None:
         week: From `accuracy.skill`, of a week.
     """
     enough = week[week.index.isin(GATED) & (week["hours"] >= LEAST_HOURS)]
-    behind = enough[~(enough["skill"] > 0)]
+    behind = enough[~(enough["skill_rmse"] > 0)]
     if behind.empty:
         return None
-    told = ", ".join(f"{hours} h ({skill:+.1%})" for hours, skill in behind["skill"].items())
-    figures = {str(hours): float(skill) for hours, skill in enough["skill"].items()}
+    told = ", ".join(f"{hours} h ({skill:+.1%})" for hours, skill in behind["skill_rmse"].items())
+    figures = {str(hours): float(skill) for hours, skill in enough["skill_rmse"].items()}
     return Reason(f"Over a week it has no skill {told} ahead.", {"skill": figures})
 
 

@@ -160,6 +160,6 @@ def test_skill_adds_hours_up(stored, warehouse):
     told = found.loc[6]
     assert (told["hours"], told["rows"]) == (3, 3 * one["rows"])
     by_hand = 1 - (one["squared_error"] / one["persistence_squared_error"]) ** 0.5
-    assert told["skill"] == pytest.approx(by_hand)
-    assert told["inside"] == pytest.approx(one["inside"] / one["rows"])
+    assert told["skill_rmse"] == pytest.approx(by_hand)
+    assert told["coverage_80"] == pytest.approx(one["inside"] / one["rows"])
     assert accuracy.skill(warehouse, "city", "8", TICK - HOUR, TICK + HOUR).empty

@@ -59,7 +59,7 @@ def test_a_day_has_to_have_passed():
 
 def week(skill, hours=150):
     return pd.DataFrame(
-        {"hours": hours, "rows": 9, "skill": skill, "inside": 0.8},
+        {"hours": hours, "rows": 9, "skill_rmse": skill, "coverage_80": 0.8},
         index=pd.Index([*skill], name="horizon"),
     ).assign(skill=lambda frame: frame.index.map(skill))
 

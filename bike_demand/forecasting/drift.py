@@ -74,6 +74,10 @@ class Reference:
             if name in self.edges
         }
 
+    def knows(self, name: str, hour: int) -> bool:
+        """Whether anything was known of a value at an hour of the week."""
+        return bool(self.counts[name][hour, :-1].any())
+
     def expected(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Shares of bins in rows that come as many from each hour of the week as some others.
 

@@ -121,14 +121,14 @@ def of_accuracy(title: str, rows: pd.DataFrame) -> "Figure":
 
     Args:
         title: Of what.
-        rows: `role`, `model_version`, `horizon` [h], `skill` over persistence, `skill_empty`
-            likewise of the Brier score of empty, and `inside`, the PIT coverage.
+        rows: `role`, `model_version`, `horizon` [h], `skill_rmse` over persistence,
+            `skill_brier_empty` likewise of the Brier score, and `coverage_80`, the PIT's.
     """
     figure, panels = _figure(title, (8.6, 2.8), [1, 1, 1])
     columns = {
-        "skill": "RMSE below persistence's [%]",
-        "skill_empty": "Brier of empty below [%]",
-        "inside": "In the middle 80 % [%]",
+        "skill_rmse": "RMSE below persistence's [%]",
+        "skill_brier_empty": "Brier of empty below [%]",
+        "coverage_80": "In the middle 80 % [%]",
     }
     colours = {"champion": ORANGE, "simple": GREY, "challenger": BLUE, "predecessor": GREEN}
     for axes, (column, told) in zip(panels, columns.items(), strict=True):
@@ -136,7 +136,7 @@ def of_accuracy(title: str, rows: pd.DataFrame) -> "Figure":
             label = f"{role} {version}".strip()
             values = 100 * part[column].astype(float)
             axes.plot(part["horizon"], values, color=colours[str(role)], marker=".", label=label)
-        axes.axhline(80 if column == "inside" else 0, color="#444444", lw=1)
+        axes.axhline(80 if column == "coverage_80" else 0, color="#444444", lw=1)
         axes.set_title(told, fontsize=9)
         axes.set_xticks([*GATED], [str(hours) for hours in GATED])
     panels[1].set_xlabel("hours ahead", fontsize=8)
@@ -206,6 +206,8 @@ def of_quality(title: str, found: pd.DataFrame, past: pd.DataFrame) -> "Figure":
     )
     shares.set_yticks(range(len(now)), [str(rule) for rule in now["rule"]], fontsize=7)
     shares.set_title("Rows that break them in this window [%]", fontsize=9)
+    if now.empty:
+        shares.set_visible(False)
     return figure
 
 

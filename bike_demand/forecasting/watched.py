@@ -175,14 +175,17 @@ def drift(
     for name in found.edges:
         span = SPANS.get(name, SPAN)
         of = {at: c for at, c in counts.get(name, {}).items() if now - span * HOUR < at <= now}
-        known = {at: c for at, c in of.items() if c[:-1].sum()}
+        # What happens at hours that nothing was learnt of is new, but not unlike.
+        clock = dict(
+            zip(of, hours_of_week(pd.DatetimeIndex([*of], tz="UTC"), timezone), strict=True)
+        )
+        known = {at: c for at, c in of.items() if c[:-1].sum() and found.knows(name, clock[at])}
         index = float("nan")
         total = sum(known.values(), np.zeros_like(next(iter(found.counts.values()))[0]))
         if len(known) >= LEAST * span:
-            clock = hours_of_week(pd.DatetimeIndex([*known]), timezone)
-            rows = np.bincount(
-                clock, [each[:-1].sum() for each in known.values()], minlength=HOURS
-            ).astype(np.int64)
+            rows = np.zeros(HOURS, dtype=np.int64)
+            for at, each in known.items():
+                rows[clock[at]] += each[:-1].sum()
             stations = max(int(each.sum()) for each in known.values())
             index = psi(found.expected(name, rows), total, stations)
         told.append(

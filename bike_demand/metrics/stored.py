@@ -15,6 +15,7 @@ from psycopg import sql
 from bike_demand.metrics import declared
 from bike_demand.metrics.declared import Sample
 from bike_demand.settings import System
+from bike_demand.storage.accuracy_figures import figures
 
 SOURCES: Final = (
     "station_information",
@@ -66,18 +67,14 @@ _TRAINED: Final = """
 SELECT system_id, algorithm, max(trained_for) + interval '1 day' FROM model_evaluation
 WHERE system_id = ANY(%(systems)s) GROUP BY 1, 2
 """
-_ACCURACY: Final = """
-SELECT system_id, role, horizon::text, w.name, sum(rows),
-    sqrt(sum(squared_error) / nullif(sum(rows), 0)),
-    1 - sqrt(sum(squared_error) / nullif(sum(persistence_squared_error), 0)),
-    sum(inside) / nullif(sum(rows), 0),
-    1 - sum(brier_empty) / nullif(sum(persistence_brier_empty), 0),
-    1 - sum(brier_full) / nullif(sum(persistence_brier_full), 0)
+_ACCURACY: Final = f"""
+SELECT system_id, role, horizon::text, w.name,
+    {figures("rows", "rmse", "skill_rmse", "coverage_80", "skill_brier_empty", "skill_brier_full")}
 FROM forecast_accuracy,
     (VALUES ('24h', interval '24 hours'), ('7d', interval '7 days')) AS w (name, span)
 WHERE system_id = ANY(%(systems)s) AND target_at > %(now)s - w.span AND target_at <= %(now)s
 GROUP BY 1, 2, 3, 4
-"""
+"""  # noqa: S608  # all of it stands in the code
 _DRIFT: Final = """
 SELECT s, hour, feature, psi, band
 FROM unnest(%(systems)s::text[]) AS s JOIN feature_drift ON system_id = s

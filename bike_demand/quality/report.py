@@ -27,13 +27,10 @@ def report(system_id: str, window: Window, found: pd.DataFrame, past: pd.DataFra
     """
     broken = worst_first(found)
     asked = int((found["checked"] > 0).sum())
-    figure = of_quality(f"{system_id}, {window}", found, past)
-    lines = [
-        f"{len(broken)} of {asked} rules that had something to ask are broken.",
-        "",
-        inline_figure("findings", figure),
-        "",
-    ]
+    lines = [f"{len(broken)} of {asked} rules that had something to ask are broken.", ""]
+    if (past["count"] > 0).any() or len(broken):
+        figure = of_quality(f"{system_id}, {window}", found, past)
+        lines += [inline_figure("findings", figure), ""]
     if len(broken):
         lines += ["| rule | severity | rows | of | share | such as |", "|---|---|---|---|---|---|"]
     lines += [

@@ -1,7 +1,7 @@
 """Routes for who asks whether to believe it: accuracy, and the model. From the warehouse."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -14,20 +14,6 @@ from bike_demand.serving.state import OfSystem, asks, read, serving_of
 from bike_demand.serving.times import told
 
 router = APIRouter(tags=["trust"], responses=documented(401, 404, 422, 429, 503))
-
-_FIELDS: Final = (
-    "rmse",
-    "mae",
-    "persistence_rmse",
-    "persistence_mae",
-    "skill_rmse",
-    "quantile_loss",
-    "coverage_80",
-    "brier_empty",
-    "brier_full",
-    "observed_empty",
-    "forecast_empty",
-)
 
 
 class _Days(OfSystem):
@@ -97,9 +83,9 @@ def model(request: Request) -> Response:
 
 
 def _accuracy(row: tuple[Any, ...]) -> dict[str, Any]:
-    horizon, role, version, count, *figures = row
-    head = {"horizon": horizon, "role": role, "model_version": version, "rows": count}
-    return head | _rounded(zip(_FIELDS, figures, strict=True))
+    horizon, role, version, *figures = row
+    head = {"horizon": horizon, "role": role, "model_version": version}
+    return head | _rounded(zip(queries.SCORES, figures, strict=True))
 
 
 def _rounded(figures: Any) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """What is watched: of a real model on a small city, what was learnt and what is asked later."""
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bike_demand.forecasting import watched
@@ -12,6 +14,7 @@ from bike_demand.forecasting.examples import NAMES, Joined
 from bike_demand.forecasting.features import features
 from bike_demand.forecasting.grid import TICK
 from bike_demand.forecasting.outlook import Outlook
+from bike_demand.forecasting.simple import hours_of_week
 from bike_demand.forecasting.splits import hourly_origins
 from bike_demand_tests.forecasting.feature_examples import DAY, random_grid, random_surroundings
 from bike_demand_tests.registry.small_model import small_models
@@ -41,7 +44,7 @@ def asked(city, hours, change=None):
     grid = grid if change is None else replace(grid, bikes=change(grid.bikes))
     counts = {}
     for number in range(hours):
-        origin = until + 25 * HOUR + number * HOUR
+        origin = until + 49 * HOUR + number * HOUR  # all hours of the week were learnt from
         outlook = Outlook(grid, origin, around)
         for name, each in outlook.counted(model.reference, outlook.forecast(model)).items():
             counts.setdefault(name, {})[origin] = each
@@ -89,6 +92,18 @@ def test_less_than_three_quarters_of_the_hours_say_nothing(city):
     assert np.isnan(found.loc["bikes", "psi"])
     assert found.loc["bikes", "hours"] == 17
     assert found.loc[watched.ACTIVITY, "band"] != "unknown"  # six origins are its span
+
+
+def test_hours_that_nothing_was_learnt_of_are_not_compared_with_others(city):
+    counts, now = asked(city, 24)
+    reference = deepcopy(city[2].reference)
+    clock = hours_of_week(pd.DatetimeIndex(sorted(counts["bikes"])), ZONE)
+    reference.counts["bikes"][clock[:5]] = 0
+    found = watched.drift(reference, counts, now, ZONE).set_index("feature")
+    assert found.loc["bikes", ["hours", "band"]].tolist() == [19, "none"]
+    reference.counts["bikes"][clock[:7]] = 0  # too few are left to say anything
+    found = watched.drift(reference, counts, now, ZONE).set_index("feature")
+    assert found.loc["bikes", ["hours", "band"]].tolist() == [17, "unknown"]
 
 
 def test_a_station_that_is_not_known_has_no_activity(city):

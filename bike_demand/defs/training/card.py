@@ -129,8 +129,8 @@ def of_today(
             horizon=int(str(hours)),
             rows=int(row["rows"]),
             rmse=float(row["rmse"]),
-            skill=_known(row["skill"]),
-            coverage=_known(row["inside"]),
+            skill=_known(row["skill_rmse"]),
+            coverage=_known(row["coverage_80"]),
         )
         for hours, row in week[week.index.isin(GATED)].iterrows()
     ]
