@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final, TextIO
 
+import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -28,6 +29,7 @@ from bike_demand.serving.problems import ProblemAnswer
 from bike_demand.serving.state import Serving
 from bike_demand.settings import Settings
 from bike_demand.storage import databases
+from bike_demand.storage.errors import DatabaseUnavailableError
 
 # What takes a path of its own stands before what takes any.
 ROUTERS: Final = (
@@ -42,7 +44,8 @@ DESCRIPTION: Final = """
 How many bikes and free docks a bike-share system's stations will have in the next 24 hours.
 
 All times are UTC, in ISO 8601. Counts are bikes or docks, probabilities lie between 0 and 1,
-distances are metres, places WGS 84 degrees. What is wrong is told as a problem (RFC 9457).
+distances are metres, places WGS 84 degrees. What is wrong is told as a problem (RFC 9457). Answers
+have an `ETag`: sent back as `If-None-Match`, it is answered by 304 while nothing is new.
 """
 
 
@@ -66,9 +69,7 @@ def create_app(
         every_s: How often is looked for what is new [s].
         log: Where requests are written down; None for nowhere.
     """
-    database = Database(
-        lambda: databases.locate(configured.revealed_serving_url(), configured.home)
-    )
+    database = Database(lambda: _locate(configured))
     follower = Follower(configured, database, every_s)
     numbers = Numbers()
     numbers.registry.register(Held(follower, database, now))
@@ -87,16 +88,25 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # it would load scripts from another host
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         middleware=_middleware(configured, numbers, log),
     )
     app.state.serving = Serving(configured, database, follower, now)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.include_router(operation.metrics(numbers))
+    app.include_router(operation.metrics_router(numbers))
     app.include_router(page_files.router())
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _locate(configured: Settings) -> sa.URL:
+    """Where the warehouse is; an embedded server is started if need be, but never created."""
+    url = configured.revealed_serving_url()
+    if url is None and not (configured.home / "postgres" / "data").is_dir():
+        raise DatabaseUnavailableError(f"There is no database in {configured.home}.")
+    return databases.locate(url, configured.home)
 
 
 def _middleware(configured: Settings, numbers: Numbers, log: TextIO | None) -> list[Middleware]:

@@ -18,7 +18,7 @@ SECRETS = (
     "BIKE_DEMAND_DB_PASSWORD",
     "DAGSTER_DB_PASSWORD",
     "MLFLOW_DB_PASSWORD",
-    "BIKE_DEMAND_READER_DB_PASSWORD",
+    "BIKE_DEMAND_SERVING_DB_PASSWORD",
 )
 GIVEN = {name: f"given{number}" for number, name in enumerate(SECRETS)}
 
@@ -89,7 +89,7 @@ def test_each_role_knows_its_own_database_only(declared):
     assert secrets("postgres") == {*SECRETS}
     assert secrets("mlflow") == {"MLFLOW_DB_PASSWORD"}
     assert secrets("code") == {"BIKE_DEMAND_DB_PASSWORD", "DAGSTER_DB_PASSWORD"}
-    assert secrets("serve") == {"BIKE_DEMAND_READER_DB_PASSWORD"}
+    assert secrets("serve") == {"BIKE_DEMAND_SERVING_DB_PASSWORD"}
 
 
 def test_the_image_has_the_files_that_its_services_read():
