@@ -5,6 +5,7 @@ Every setting of the project is a field of `Settings`. The environment
 directory), which wins over the default. Nothing here connects to anything.
 """
 
+import base64
 import os
 import re
 from collections.abc import Mapping
@@ -40,6 +41,7 @@ PREFIX = "BIKE_DEMAND_"
 HOME_VARIABLE = f"{PREFIX}HOME"
 DEFAULT_HOME = Path(".bike_demand")
 FILE_NAME = "settings.toml"
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105  # how Standard Webhooks marks keys
 
 
 class InvalidSettingsError(ValueError):
@@ -85,6 +87,17 @@ def _server_address(secret: SecretStr) -> SecretStr:
 def _hook(secret: SecretStr) -> SecretStr:
     if not is_http(secret.get_secret_value()):
         raise ValueError("must be an http:// or https:// address")
+    return secret
+
+
+def _signing_key(secret: SecretStr) -> SecretStr:
+    told = secret.get_secret_value()
+    try:
+        key = base64.b64decode(told.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not told.startswith(WEBHOOK_SECRET_PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError(f"must be {WEBHOOK_SECRET_PREFIX} and 24 to 64 random bytes in base64")
     return secret
 
 
@@ -270,6 +283,18 @@ class Settings(BaseSettings):
     alert_webhook: Annotated[SecretStr, AfterValidator(_hook)] | None = None
     """An address that alerts are posted to as JSON. A secret."""
 
+    forecast_webhook: Annotated[SecretStr, AfterValidator(_hook)] | None = None
+    """An address that new forecasts and champions are posted to, as signed events. A secret."""
+
+    forecast_webhook_secret: Annotated[SecretStr, AfterValidator(_signing_key)] | None = None
+    """The key that they are signed with, `whsec_` and 24 to 64 bytes in base64. A secret."""
+
+    serving_url: BaseAddress | None = None
+    """The server that is told of new forecasts and champions, with `serving_reload_token`."""
+
+    serving_reload_token: SecretStr | None = None
+    """What lets somebody have the server look for a new forecast at once. A secret."""
+
     @model_validator(mode="before")
     @classmethod
     def _one_system_by_its_address(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -284,7 +309,11 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.last_partition is not None and self.last_partition < self.first_partition:
             raise ValueError("last_partition lies before first_partition")
-        for one, other in (("slack_token", "slack_channel"), ("smtp_url", "alert_email")):
+        for one, other in (
+            ("slack_token", "slack_channel"),
+            ("smtp_url", "alert_email"),
+            ("forecast_webhook", "forecast_webhook_secret"),
+        ):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise ValueError(f"{one} and {other} go together")
         ids = [system.system_id for system in self.systems]

@@ -13,6 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What the modules of each part must not import, beside what follows from the layers.
 FORBIDDEN = {
+    "announce": {"dagster"},
     "forecasting": {"dagster", "sqlalchemy", "psycopg", "requests"},
     "download": {"dagster", "sqlalchemy", "psycopg", "pandas"},
     "gbfs": {"dagster", "sqlalchemy", "psycopg"},
@@ -52,7 +53,7 @@ FLOORS = [
         "services",
     },
     {"model_alerts"},
-    {"accuracy", "alerts", "model_events", "watch"},
+    {"accuracy", "alerts", "announce", "model_events", "watch"},
     {"registry"},
     {"gbfs", "settings", "storage", "weather"},
     {"download", "failures", "forecasting", "model_card", "simulation"},
