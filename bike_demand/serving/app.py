@@ -19,6 +19,7 @@ from bike_demand.serving import (
     security,
     stations,
     trust,
+    what_if,
 )
 from bike_demand.serving.database import Database
 from bike_demand.serving.follow import EVERY_S, Follower
@@ -91,6 +92,7 @@ def create_app(
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.include_router(what_if.router())
     app.include_router(operation.metrics(numbers))
     app.include_router(page_files.router())
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -46,13 +46,14 @@ class PostedObservation(BaseModel):
     observed_at: Annotated[
         Moment,
         Field(
-            description="When [UTC]; it counts for the 15-minute tick that it lies in, of two in one "
-            "tick the later. Not in the future, and within 24 h of the newest",
+            description="When [UTC]; it counts for the 15-minute tick that it lies in, of two in "
+            "one tick the later. Not in the future, and within 24 h of the newest",
             examples=[EXAMPLE],
         ),
     ]
     num_bikes_available: Annotated[
-        int, Field(ge=0, le=MOST, description="Bikes to rent, e-bikes included [count]", examples=[3])
+        int,
+        Field(ge=0, le=MOST, description="Bikes to rent, e-bikes included [count]", examples=[3]),
     ]
     num_ebikes_available: Annotated[
         int | None,
@@ -171,10 +172,11 @@ def router(worker: Worker | None = None) -> APIRouter:
         summary="A station's next hours, had it been observed so",
     )
     async def predict(serving: State, question: Question) -> Response:
-        """What the champion says of a station whose last observations are those that are posted,
-        laid over what is stored. Nothing is stored. One question is answered at a time, four more
-        wait; a body has 256 KiB at most, an answer takes 30 s at most, and the first one seconds,
-        for a process is started for it.
+        """What the champion says, from posted observations laid over those that are stored.
+
+        Nothing is stored. One question is answered at a time, four more wait. A body has 256 KiB
+        at most, an answer takes 30 s at most, and the first takes seconds, for a process is started
+        for it.
         """
         city = serving.city(question.system_id, "body.system_id")
         if question.station_id not in city.stations:

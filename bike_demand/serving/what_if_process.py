@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import IO, Any, Final
 
 COMMAND: Final = (sys.executable, "-m", "bike_demand.serving.what_if_worker")
@@ -18,8 +19,6 @@ SECONDS: Final = 30.0
 
 WAITING: Final = 4
 """Who wait for their turn, at most."""
-
-END_S: Final = 3.0
 
 
 class BusyError(Exception):
@@ -51,7 +50,7 @@ class Worker:
     ) -> None:
         self._command, self._seconds, self._clock = tuple(command), seconds, clock
         self._places = threading.BoundedSemaphore(1 + WAITING)
-        self._turn = threading.Lock()
+        self._turn, self._starting = threading.Lock(), threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._closed = False
@@ -86,12 +85,11 @@ class Worker:
             self._places.release()
 
     def close(self) -> None:
-        """End the process; no other is started."""
-        self._closed = True
-        process = self._process
-        if process is None:
-            return
-        _ended(process, END_S)
+        """End the process, whatever it is at; no other is started."""
+        with self._starting:
+            self._closed = True
+        if self._process is not None:
+            _ended(self._process)
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         end = self._clock() + self._seconds
@@ -103,33 +101,33 @@ class Worker:
             told = self._answers.get(timeout=max(0.0, end - self._clock()))
         except queue.Empty:
             # What it is at would delay the next, and its answer be taken for theirs.
-            _ended(process, 0)
+            _ended(process)
             raise LateError from None
         except (BrokenPipeError, ValueError):
             told = None
         if told is None:
-            _ended(process, 0)
+            _ended(process)
             raise GoneError
         found: dict[str, Any] = json.loads(told)
         return found
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+        with self._starting:
             if self._closed:
                 raise GoneError
-            self._answers = queue.SimpleQueue()
-            # A session of its own: Ctrl-C is for the server, which ends it.
-            self._process = subprocess.Popen(  # noqa: S603  # our own command
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,
-            )
-            threading.Thread(
-                target=_read, args=(self._process.stdout, self._answers), daemon=True
-            ).start()
-            if self._closed:  # meanwhile
-                _ended(self._process, 0)
+            if self._process is None or self._process.poll() is not None:
+                if self._process is not None:
+                    _ended(self._process)
+                self._answers = queue.SimpleQueue()
+                # A session of its own: Ctrl-C is for the server, which ends it.
+                self._process = subprocess.Popen(  # noqa: S603  # our own command
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,
+                )
+                reads = (self._process.stdout, self._answers)
+                threading.Thread(target=_read, args=reads, daemon=True).start()
         return self._process
 
 
@@ -140,19 +138,10 @@ def _read(lines: IO[bytes], answers: "queue.SimpleQueue[bytes | None]") -> None:
     answers.put(None)
 
 
-def _ended(process: "subprocess.Popen[bytes]", patience: float) -> None:
-    """End a process: by the end of its input, and by force after some seconds."""
-    try:
-        if process.stdin is not None:
-            process.stdin.close()
-    except OSError:  # what was not read is lost with it
-        pass
-    if patience:
-        try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            pass
-        else:
-            return
+def _ended(process: "subprocess.Popen[bytes]") -> None:
+    """End a process, which has nothing to lose."""
     process.kill()
     process.wait()
+    with suppress(OSError):  # what it has not read is lost with it
+        assert process.stdin is not None  # noqa: S101  # it is a pipe
+        process.stdin.close()
