@@ -245,7 +245,11 @@ def _ebikes(posted: Posted, row: Mapping[str, Any]) -> int | None:
     if posted.ebikes is not None:
         return posted.ebikes
     stored = row.get("num_ebikes_available")
-    return None if _unknown(stored) else min(int(stored or 0), posted.bikes)
+    if _unknown(stored):
+        return None
+    # Feeds may tell more of them than bikes; what is not changed here stays.
+    fewer = posted.bikes < int(row["num_bikes_available"])
+    return min(int(stored or 0), posted.bikes) if fewer else int(stored or 0)
 
 
 def _docks(posted: Posted, before: Mapping[str, Any]) -> int | None:
