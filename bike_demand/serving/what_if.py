@@ -18,7 +18,7 @@ from starlette.types import Message
 
 from bike_demand.serving import answers
 from bike_demand.serving.problems import FieldError, Problem, documented, invalid
-from bike_demand.serving.state import State, SystemId
+from bike_demand.serving.state import Nothing, SystemId, read, serving_of
 from bike_demand.serving.times import EXAMPLE, Moment
 from bike_demand.serving.what_if_process import BusyError, GoneError, LateError, Worker
 
@@ -171,13 +171,15 @@ def router(worker: Worker | None = None) -> APIRouter:
         responses=documented(401, 404, 413, 422, 429, 503, 504),
         summary="A station's next hours, had it been observed so",
     )
-    async def predict(serving: State, question: Question) -> Response:
+    async def predict(request: Request, question: Question) -> Response:
         """What the champion says, from posted observations laid over those that are stored.
 
         Nothing is stored. One question is answered at a time, four more wait. A body has 256 KiB
         at most, an answer takes 30 s at most, and the first takes seconds, for a process is started
         for it.
         """
+        read(request, Nothing)
+        serving = serving_of(request)
         city = serving.city(question.system_id, "body.system_id")
         if question.station_id not in city.stations:
             raise Problem("unknown-station", f"{city.system_id} has no station of this id.")

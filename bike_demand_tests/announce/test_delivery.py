@@ -85,11 +85,11 @@ def test_the_server_is_told_with_its_token(receiver, tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    server = Server(f"{receiver.base}/", "t0ken")
+    server = Server(f"{receiver.base}/", "t0ken-of-the-server")
     server.reload()
     [(path, headers, _)] = receiver.requests
-    assert (path, headers["authorization"]) == ("/model/reload", "Bearer t0ken")
-    assert "t0ken" not in repr(server)
+    assert (path, headers["authorization"]) == ("/model/reload", "Bearer t0ken-of-the-server")
+    assert "t0ken-of-the-server" not in repr(server)
 
 
 def test_the_settings_name_both(tmp_path, monkeypatch):
@@ -98,9 +98,11 @@ def test_the_settings_name_both(tmp_path, monkeypatch):
     monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK", "https://example.org/hook")
     monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK_SECRET", SECRET)
     monkeypatch.setenv("BIKE_DEMAND_SERVING_URL", "http://127.0.0.1:8000")
-    monkeypatch.setenv("BIKE_DEMAND_SERVING_RELOAD_TOKEN", "t0ken")
+    monkeypatch.setenv("BIKE_DEMAND_SERVING_RELOAD_TOKEN", "t0ken-of-the-server")
     assert Receiver.of(settings.load(tmp_path)) == Receiver("https://example.org/hook", KEY)
-    assert Server.of(settings.load(tmp_path)) == Server("http://127.0.0.1:8000", "t0ken")
+    assert Server.of(settings.load(tmp_path)) == Server(
+        "http://127.0.0.1:8000", "t0ken-of-the-server"
+    )
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_c2hvcnQ=", "whsec_not base64 at all", SECRET[6:]])
