@@ -30,6 +30,9 @@ PATIENCE_S: Final = 30.0
 
 FIRST_WAIT_S: Final = 0.5
 
+THINKING_S: Final = 40.0
+"""For an answer to what is posted, which has to be computed: the server gives up after 30 s."""
+
 KEPT: Final = 64
 """Answers that are kept to ask whether they still hold."""
 
@@ -55,7 +58,8 @@ class Exchange:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._url, self._timeout, self._clock, self._sleep = url, timeout, clock, sleep
+        self._url, self._clock, self._sleep = url, clock, sleep
+        self._timeout, self._thinking = timeout, max(timeout, THINKING_S)
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", **headers})
         self._kept = _Kept()
@@ -127,7 +131,7 @@ class Exchange:
                 params=parameters,
                 headers=dict(headers),
                 data=body,
-                timeout=self._timeout,
+                timeout=(self._timeout, self._timeout if body is None else self._thinking),
                 allow_redirects=False,
             )
         except requests.Timeout:
