@@ -30,6 +30,8 @@ DAY: Final = timedelta(days=1)
 LONGEST: Final = 8 * DAY
 """That is answered of a station's past."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 router = APIRouter(tags=["stations"], responses=documented(401, 404, 422, 429, 503))
 
 
@@ -146,17 +148,13 @@ def _known(city: City, station_id: str) -> Station:
 
 def _span(asked: _Span, newest: datetime) -> tuple[datetime, datetime]:
     """From the first tick to the last that are asked for."""
-    try:
-        last = asked.to or (newest if asked.from_ is None else max(newest, asked.from_))
-        first = asked.from_ or last - DAY
-        first = first + (datetime.min.replace(tzinfo=UTC) - first) % TICK
-    except OverflowError:
-        raise invalid("query.from", "lies outside of what can be") from None
-    if first > last and asked.from_ is not None and asked.from_ > last:
-        raise invalid("query.from", "must not be later than 'to'")
+    last = asked.to or newest
+    first = asked.from_ or last - DAY
+    if first > last:
+        raise invalid("query.from", f"must not be later than 'to', {told(last)}")
     if last - first > LONGEST:
         raise invalid("query.from", f"must be {LONGEST.days} days before 'to' at most")
-    return first, last
+    return first + (_EPOCH - first) % TICK, last
 
 
 def _told(city: City, now: datetime) -> dict[str, object]:
