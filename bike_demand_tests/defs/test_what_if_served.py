@@ -2,6 +2,7 @@
 
 import os
 import signal
+from uuid import uuid4
 
 import pytest
 import requests
@@ -11,6 +12,7 @@ from bike_demand.resources.tracking import Tracking
 from bike_demand.serving import app as module
 from bike_demand.serving import what_if
 from bike_demand.serving.what_if_process import Worker
+from bike_demand.storage.reader import admit
 from bike_demand_tests.defs.test_station_forecast import ORIGIN, forecast, reigns
 from bike_demand_tests.defs.test_what_if import known, stored
 from bike_demand_tests.serving.city import Clock, running
@@ -34,8 +36,14 @@ def worker():
 
 
 @pytest.fixture
-def api(city, postgres_url, worker, monkeypatch):
+def api(city, database_url, postgres_url, warehouse, worker, monkeypatch):
+    """The server, which may do no more than read."""
+    role = f"reader_{uuid4().hex}"
+    admit(warehouse, "a word", role)
+    reads = database_url.set(username=role, password="a word")  # noqa: S106
     monkeypatch.setenv("BIKE_DEMAND_POSTGRES_URL", postgres_url)
+    told = reads.render_as_string(hide_password=False)
+    monkeypatch.setenv("BIKE_DEMAND_SERVING_POSTGRES_URL", told)
     monkeypatch.setattr(module.what_if, "router", lambda: ROUTES(worker))
     with running(settings.load(), Clock(ORIGIN)) as found:
         yield found
