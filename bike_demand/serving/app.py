@@ -27,6 +27,7 @@ from bike_demand.serving.gate import OPEN, OPEN_BELOW, Door, Envelope
 from bike_demand.serving.numbers import Held, Numbers
 from bike_demand.serving.problems import ProblemAnswer
 from bike_demand.serving.state import Serving
+from bike_demand.serving.what_if_process import Worker
 from bike_demand.settings import Settings
 from bike_demand.storage import databases
 
@@ -43,7 +44,8 @@ DESCRIPTION: Final = """
 How many bikes and free docks a bike-share system's stations will have in the next 24 hours.
 
 All times are UTC, in ISO 8601. Counts are bikes or docks, probabilities lie between 0 and 1,
-distances are metres, places WGS 84 degrees. What is wrong is told as a problem (RFC 9457).
+distances are metres, places WGS 84 degrees. What is wrong is told as a problem (RFC 9457). Answers
+have an `ETag`: sent back as `If-None-Match`, it is answered by 304 while nothing is new.
 """
 
 
@@ -58,6 +60,7 @@ def create_app(
     now: Callable[[], datetime] = utc_now,
     every_s: float = EVERY_S,
     log: TextIO | None = None,
+    worker: Worker | None = None,
 ) -> FastAPI:
     """The app; what it needs is opened as it starts.
 
@@ -66,6 +69,7 @@ def create_app(
         now: The present, UTC.
         every_s: How often is looked for what is new [s].
         log: Where requests are written down; None for nowhere.
+        worker: Is asked what-ifs, and ends with the app; by default one that asks champions.
     """
     database = Database(
         lambda: databases.locate(configured.revealed_serving_url(), configured.home)
@@ -88,14 +92,15 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # it would load scripts from another host
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         middleware=_middleware(configured, numbers, log),
     )
     app.state.serving = Serving(configured, database, follower, now)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.include_router(what_if.router())
-    app.include_router(operation.metrics(numbers))
+    app.include_router(what_if.router(worker or Worker()))
+    app.include_router(operation.metrics_router(numbers))
     app.include_router(page_files.router())
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

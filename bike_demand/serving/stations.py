@@ -8,8 +8,8 @@ from pydantic import Field
 
 from bike_demand.serving import answers, queries
 from bike_demand.serving.city import City, Station, dumps
-from bike_demand.serving.problems import Problem, documented, invalid
-from bike_demand.serving.ready import Ready
+from bike_demand.serving.problems import OF_DATA, Problem, documented, invalid
+from bike_demand.serving.ready import KEPT, Ready
 from bike_demand.serving.state import (
     After,
     BoxText,
@@ -32,7 +32,7 @@ LONGEST: Final = 8 * DAY
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-router = APIRouter(tags=["stations"], responses=documented(401, 404, 422, 429, 503))
+router = APIRouter(tags=["stations"], responses=KEPT | documented(*OF_DATA))
 
 
 class _Page(OfSystem):
@@ -95,6 +95,7 @@ async def stations(request: Request) -> Response:
     response_model=answers.OneStation,
     summary="A station",
     openapi_extra=asks(OfSystem, station=True),
+    responses=documented("unknown-system", "unknown-station"),
 )
 async def station(request: Request) -> Response:
     """A station with its newest snapshot; one that has left, too."""
@@ -109,6 +110,7 @@ async def station(request: Request) -> Response:
     response_model=answers.History,
     summary="A station's past",
     openapi_extra=asks(_Span, station=True),
+    responses=documented("unknown-system", "unknown-station"),
 )
 def history(request: Request) -> Response:
     """What a station was like, quarter of an hour by quarter of an hour, over 8 days at most."""

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message
 
 from bike_demand.serving import answers
-from bike_demand.serving.problems import FieldError, Problem, documented, invalid
+from bike_demand.serving.problems import OF_DATA, FieldError, Problem, documented, invalid
 from bike_demand.serving.state import Nothing, SystemId, read, serving_of
 from bike_demand.serving.times import EXAMPLE, Moment
 from bike_demand.serving.what_if_process import BusyError, GoneError, LateError, Worker
@@ -150,25 +150,33 @@ class _Limited(APIRoute):
         return handler
 
 
-def router(worker: Worker | None = None) -> APIRouter:
-    """The route, and a process that ends with the app.
+def router(worker: Worker) -> APIRouter:
+    """The route, and the end of the process.
 
     Args:
-        worker: That is asked; one of its own, if not given.
+        worker: That is asked; it ends with the app.
     """
-    asked = worker or Worker()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await run_in_threadpool(asked.close)
+        await run_in_threadpool(worker.close)
 
     routes = APIRouter(tags=["forecasts"], route_class=_Limited, lifespan=lifespan)
 
     @routes.post(
         "/predict",
         response_model=WhatIf,
-        responses=documented(401, 404, 413, 422, 429, 503, 504),
+        responses=documented(
+            *OF_DATA,
+            "unknown-station",
+            "too-large",
+            "no-champion",
+            "model-unavailable",
+            "busy",
+            "what-if-failed",
+            "too-slow",
+        ),
         summary="A station's next hours, had it been observed so",
     )
     async def predict(request: Request, question: Question) -> Response:
@@ -184,7 +192,7 @@ def router(worker: Worker | None = None) -> APIRouter:
         if question.station_id not in city.stations:
             raise Problem("unknown-station", f"{city.system_id} has no station of this id.")
         check(question, serving.now())
-        told = await run_in_threadpool(ask, asked, question, city.system_id)
+        told = await run_in_threadpool(ask, worker, question, city.system_id)
         return JSONResponse(
             {
                 "system_id": city.system_id,

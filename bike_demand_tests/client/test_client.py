@@ -181,8 +181,11 @@ def test_a_time_without_a_zone_is_refused_before_it_is_asked(client):
         client.city(at=datetime(2026, 5, 1))  # noqa: DTZ001
 
 
-def test_another_system_is_asked_for_by_name(api):
-    with Client(api.url, system_id="elsewhere") as client, pytest.raises(ProblemError) as refused:
+def test_another_system_is_asked_for_by_name(standing):
+    with (
+        Client(standing.url, system_id="elsewhere") as client,
+        pytest.raises(ProblemError) as refused,
+    ):
         client.model()
     assert refused.value.type == "/problems#unknown-system"
 
@@ -236,8 +239,8 @@ def test_an_address_that_is_none_is_refused():
         Client("127.0.0.1:8000")
 
 
-def test_what_answers_and_is_not_the_api_is_told(api):
-    with Client(f"{api.url}/page") as client, pytest.raises(ClientError):
+def test_what_answers_and_is_not_the_api_is_told(standing):
+    with Client(f"{standing.url}/page") as client, pytest.raises(ClientError):
         client.systems()
 
 

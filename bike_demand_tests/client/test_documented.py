@@ -14,8 +14,8 @@ EXAMPLES = blocks(DOCUMENT, "python")
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_every_example_runs(api, number, capsys):
-    example = EXAMPLES[number].replace("http://127.0.0.1:8000", api.url)
+def test_every_example_runs(standing, number, capsys):
+    example = EXAMPLES[number].replace("http://127.0.0.1:8000", standing.url)
     exec(compile(example, str(DOCUMENT), "exec"), {})  # noqa: S102  # our own document
     assert capsys.readouterr().out
 

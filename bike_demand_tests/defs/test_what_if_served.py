@@ -9,7 +9,6 @@ import requests
 
 from bike_demand import settings
 from bike_demand.resources.tracking import Tracking
-from bike_demand.serving import app as module
 from bike_demand.serving import what_if
 from bike_demand.serving.what_if_process import Worker
 from bike_demand.storage.reader import admit
@@ -18,7 +17,6 @@ from bike_demand_tests.defs.test_what_if import known, stored
 from bike_demand_tests.serving.city import Clock, running
 
 __all__ = ["forecast", "reigns", "stored"]
-ROUTES = what_if.router
 PATIENCE_S = 300.0  # for a busy machine
 
 
@@ -44,8 +42,7 @@ def api(city, database_url, postgres_url, warehouse, worker, monkeypatch):
     monkeypatch.setenv("BIKE_DEMAND_POSTGRES_URL", postgres_url)
     told = reads.render_as_string(hide_password=False)
     monkeypatch.setenv("BIKE_DEMAND_SERVING_POSTGRES_URL", told)
-    monkeypatch.setattr(module.what_if, "router", lambda: ROUTES(worker))
-    with running(settings.load(), Clock(ORIGIN)) as found:
+    with running(settings.load(), Clock(ORIGIN), worker=worker) as found:
         yield found
 
 

@@ -1,54 +1,24 @@
 """`POST /predict`: what is refused, and what is asked of the process."""
 
 import json
-import sys
 from datetime import timedelta
 
 import pytest
 
-from bike_demand.serving import app as module
 from bike_demand.serving import what_if
-from bike_demand.serving.what_if_process import Worker
-from bike_demand_tests.serving.city import NOW, SYSTEM, configured, fill, running
-
-# Says what it was asked, or what the question's number of hours stands for.
-STAND_IN = """
-import json, os, sys
-for line in sys.stdin:
-    question = json.loads(line)
-    hour = {
-        "target_at": "2026-05-01T13:00:00Z", "horizon": 1, "capacity": 22, "bikes": 3.25, "p10": 1,
-        "p50": 3, "p90": 6, "p_empty": 0.01, "p_full": None,
-    }
-    kinds = {
-        3: {"kind": "no-champion", "detail": "It has none.", "location": None},
-        4: {"kind": "invalid-request", "detail": "too many", "location": "body.observations.0"},
-        5: {"kind": "database-unavailable", "detail": "Ask again.", "location": None},
-    }
-    if question["hours"] == 6:
-        os._exit(1)
-    if question["hours"] in kinds:
-        print(json.dumps({"problem": kinds[question["hours"]]}), flush=True)
-        continue
-    print(json.dumps({"answer": {
-        "origin_at": "2026-05-01T12:00:00Z", "issued_at": "2026-05-01T12:12:00Z",
-        "model_version": "7", "name": json.dumps(question), "forecast": [hour],
-    }}), flush=True)
-"""
-
-ROUTES = what_if.router
+from bike_demand_tests.serving.city import NOW, SYSTEM, configured, running
+from bike_demand_tests.serving.stand_in import stand_in
 
 
 @pytest.fixture
 def worker():
-    return Worker([sys.executable, "-c", STAND_IN])
+    return stand_in()
 
 
 @pytest.fixture
-def api(tmp_path, city_url, clock, worker, monkeypatch):
+def api(tmp_path, city_url, clock, worker):
     """The city's server, with a process that stands in."""
-    monkeypatch.setattr(module.what_if, "router", lambda: ROUTES(worker))
-    with running(configured(tmp_path, city_url), clock) as found:
+    with running(configured(tmp_path, city_url), clock, worker=worker) as found:
         yield found
 
 
@@ -125,29 +95,10 @@ REFUSED = {
 }
 
 
-@pytest.fixture(scope="module")
-def shared_api(server, migrated_template, tmp_path_factory):
-    """One for all questions that change nothing."""
-    from uuid import uuid4
-
-    from bike_demand.storage import databases
-    from bike_demand_tests.serving.city import Clock
-
-    url = server.url(f"test_{uuid4().hex}")
-    with databases.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{url.database}" TEMPLATE "{migrated_template}"')
-    fill(url, NOW)
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in = Worker([sys.executable, "-c", STAND_IN])
-        patch.setattr(module.what_if, "router", lambda: ROUTES(stand_in))
-        with running(configured(tmp_path_factory.mktemp("api"), url), Clock(NOW)) as found:
-            yield found
-
-
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_meant_is_refused_with_its_place(shared_api, name):
+def test_what_cannot_be_meant_is_refused_with_its_place(standing, name):
     body, status, location = REFUSED[name]
-    answer = shared_api.post("/predict", json=body)
+    answer = standing.post("/predict", json=body)
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     if location:
@@ -163,29 +114,29 @@ def test_what_cannot_be_meant_is_refused_with_its_place(shared_api, name):
         (6, 503, "what-if-failed"),
     ],
 )
-def test_what_the_process_cannot_answer_is_a_problem(shared_api, hours, status, kind):
-    answer = shared_api.post("/predict", json=question(hours=hours))
+def test_what_the_process_cannot_answer_is_a_problem(standing, hours, status, kind):
+    answer = standing.post("/predict", json=question(hours=hours))
     assert (answer.status_code, answer.json()["type"]) == (status, f"/problems#{kind}")
     assert ("Retry-After" in answer.headers) == (status == 503)
-    assert shared_api.post("/predict", json=question()).status_code == 200
+    assert standing.post("/predict", json=question()).status_code == 200
 
 
-def test_a_body_that_is_too_large_is_not_read(shared_api):
+def test_a_body_that_is_too_large_is_not_read(standing):
     large = json.dumps(question(station_id="x" * what_if.BODY)).encode()
-    told = shared_api.post("/predict", data=large)
+    told = standing.post("/predict", data=large)
 
     def drops():
         for begin in range(0, len(large), 1000):
             yield large[begin : begin + 1000]
 
-    untold = shared_api.post("/predict", data=drops())
+    untold = standing.post("/predict", data=drops())
     for answer in (told, untold):
         assert (answer.status_code, answer.json()["type"]) == (413, "/problems#too-large")
 
 
-def test_a_body_as_large_as_may_be_is_read(shared_api):
+def test_a_body_as_large_as_may_be_is_read(standing):
     body = json.dumps(question()).encode()
-    answer = shared_api.post(
+    answer = standing.post(
         "/predict",
         data=body + b" " * (what_if.BODY - len(body)),
         headers={"Content-Type": "application/json"},
@@ -194,8 +145,8 @@ def test_a_body_as_large_as_may_be_is_read(shared_api):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"a": NaN}'])
-def test_a_body_that_is_none_is_a_problem(shared_api, body):
-    answer = shared_api.post("/predict", data=body, headers={"Content-Type": "application/json"})
+def test_a_body_that_is_none_is_a_problem(standing, body):
+    answer = standing.post("/predict", data=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.headers["Content-Type"] == "application/problem+json"
 
@@ -217,16 +168,15 @@ def test_a_process_that_takes_too_long_is_a_timeout(api, worker, monkeypatch):
     )
 
 
-def test_the_process_ends_with_the_server(tmp_path, city_url, clock, worker, monkeypatch):
-    monkeypatch.setattr(module.what_if, "router", lambda: ROUTES(worker))
-    with running(configured(tmp_path, city_url), clock) as api:
+def test_the_process_ends_with_the_server(tmp_path, city_url, clock, worker):
+    with running(configured(tmp_path, city_url), clock, worker=worker) as api:
         api.post("/predict", json=question())
         assert worker.pid is not None
     assert worker.pid is None
 
 
-def test_the_limits_are_declared(shared_api):
-    schema = shared_api.get("/openapi.json").json()
+def test_the_limits_are_declared(standing):
+    schema = standing.get("/openapi.json").json()
     route = schema["paths"]["/predict"]["post"]
     assert {"200", "401", "404", "413", "422", "429", "503", "504"} <= set(route["responses"])
     assert "256 KiB" in route["description"]
