@@ -3,6 +3,7 @@
 A model is asked by a process of its own (`what_if_process`); here stand the route and its limits.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -100,7 +101,7 @@ class Question(BaseModel):
             "newest is what is forecast from",
         ),
     ]
-    hours: Annotated[int, Field(ge=1, le=24, description="How far ahead [h]")] = 24
+    hours: Annotated[int, Field(ge=1, le=24, description="How far ahead [h]", examples=[6])] = 24
 
 
 class WhatIf(BaseModel):
@@ -136,6 +137,10 @@ class _Limited(APIRoute):
                 body += chunk
                 if len(body) > BODY:
                     raise _too_large()
+            try:
+                json.loads(body or b"null")
+            except (ValueError, RecursionError):  # FastAPI would call some of it a 400
+                raise invalid("body", "must be JSON in UTF-8") from None
             told = False
 
             async def again() -> Message:

@@ -182,11 +182,9 @@ def test_a_time_without_a_zone_is_refused_before_it_is_asked(client):
 
 
 def test_another_system_is_asked_for_by_name(standing):
-    with (
-        Client(standing.url, system_id="elsewhere") as client,
-        pytest.raises(ProblemError) as refused,
-    ):
-        client.model()
+    elsewhere = Client(standing.url, system_id="elsewhere")
+    with elsewhere, pytest.raises(ProblemError) as refused:
+        elsewhere.model()
     assert refused.value.type == "/problems#unknown-system"
 
 
