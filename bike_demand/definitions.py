@@ -12,6 +12,7 @@ from bike_demand.cadence import ACCURACY, DEMAND, FEATURES, FORECAST, QUALITY, W
 from bike_demand.defs.ingestion.stations import stations_job, stations_schedule
 from bike_demand.defs.ingestion.weather import weather_job, weather_schedule
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor
+from bike_demand.defs.monitoring.announcement_sensor import announcement_sensor
 from bike_demand.defs.monitoring.freshness_report import freshness_job, freshness_schedule
 from bike_demand.defs.monitoring.freshness_sensor import freshness_sensor
 from bike_demand.defs.monitoring.model_watch import retraining_sensor
@@ -48,6 +49,7 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
             freshness_sensor,
             retraining_sensor,
             alert_sensor,
+            announcement_sensor,
         ],
         resources={
             "io_manager": PostgresIOManager(),

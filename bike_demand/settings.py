@@ -5,6 +5,7 @@ Every setting of the project is a field of `Settings`. The environment
 directory), which wins over the default. Nothing here connects to anything.
 """
 
+import base64
 import os
 import re
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ HOME_VARIABLE = f"{PREFIX}HOME"
 _HOST_PART = r"\{s\}|[A-Za-z0-9.-]"
 DEFAULT_HOME = Path(".bike_demand")
 FILE_NAME = "settings.toml"
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105  # how Standard Webhooks marks keys
 
 
 class InvalidSettingsError(ValueError):
@@ -86,6 +88,17 @@ def _server_address(secret: SecretStr) -> SecretStr:
 def _hook(secret: SecretStr) -> SecretStr:
     if not is_http(secret.get_secret_value()):
         raise ValueError("must be an http:// or https:// address")
+    return secret
+
+
+def _signing_key(secret: SecretStr) -> SecretStr:
+    told = secret.get_secret_value()
+    try:
+        key = base64.b64decode(told.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not told.startswith(WEBHOOK_SECRET_PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError(f"must be {WEBHOOK_SECRET_PREFIX} and 24 to 64 random bytes in base64")
     return secret
 
 
@@ -291,6 +304,15 @@ class Settings(BaseSettings):
     alert_webhook: Annotated[SecretStr, AfterValidator(_hook)] | None = None
     """An address that alerts are posted to as JSON. A secret."""
 
+    forecast_webhook: Annotated[SecretStr, AfterValidator(_hook)] | None = None
+    """An address that new forecasts and champions are posted to, as signed events. A secret."""
+
+    forecast_webhook_secret: Annotated[SecretStr, AfterValidator(_signing_key)] | None = None
+    """The key that they are signed with, `whsec_` and 24 to 64 bytes in base64. A secret."""
+
+    serving_url: BaseAddress | None = None
+    """The server that is told of new forecasts and champions, with `serving_reload_token`."""
+
     serving_postgres_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = None
     """The warehouse as the API's server reads it, by a role that may do no more. A secret."""
 
@@ -334,6 +356,7 @@ class Settings(BaseSettings):
         for one, other in (
             ("slack_token", "slack_channel"),
             ("smtp_url", "alert_email"),
+            ("forecast_webhook", "forecast_webhook_secret"),
             ("tiles_url", "tiles_attribution"),
         ):
             if (getattr(self, one) is None) != (getattr(self, other) is None):

@@ -36,6 +36,7 @@ LONG = (
     "test_skill",
     "test_champion_model",
     "test_days",
+    "test_what_if_served",
 )
 """Modules whose tests take minutes: begun first, so that nobody waits for the last of them."""
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bike_demand import settings
 from bike_demand.failures import PermanentFailure
-from bike_demand.forecasting.features import Surroundings
+from bike_demand.forecasting.features import WEATHER_LOOKBACK, Surroundings
 from bike_demand.resources import Reach, read_metadata
 from bike_demand.settings import System
 from bike_demand.storage.tables import STATION_INFORMATION
@@ -26,8 +26,7 @@ STATIONS: Final = dg.AssetIn(
 FIRST_TICK: Final = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 """Of an hour that has begun and is not over, the first tick is wanted, and may be all there is."""
 
-# An observation of the weather is of use for two hours, and stands with its own half hour.
-WEATHER_REACH: Final = Reach(lookback=((timedelta(hours=3), timedelta()),))
+WEATHER_REACH: Final = Reach(lookback=((WEATHER_LOOKBACK, timedelta()),))
 
 
 def placed(seen: "pd.Series[str]", refused: dict[str, str]) -> Iterator[System]:

@@ -35,14 +35,15 @@ _filter = _WithoutQueries()
 
 
 @contextmanager
-def hidden_query(url: str) -> Iterator[None]:
+def hidden_query(url: str, *secrets: str) -> Iterator[None]:
     """What urllib3 logs within it, in this thread, shows no query string. Others' logs stay.
 
     Args:
         url: What is asked for. The values of its query are hidden wherever they stand: a redirect
             may repeat them in its path.
+        *secrets: Hidden likewise, such as a path that is a key.
     """
-    values = (value for _, value in parse_qsl(url.partition("?")[2]))
+    values = (*(value for _, value in parse_qsl(url.partition("?")[2])), *secrets)
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_filter)  # once, however often it is added
     token = _hidden.set(tuple(value for value in values if len(value) >= _SHORTEST_SECRET))

@@ -72,6 +72,10 @@ LOOKBACK: Final = (
 )
 """For origins in [a, b), `features` reads of the grid [a - first, b - second) of each pair."""
 
+WEATHER_LOOKBACK: Final = timedelta(hours=3)
+"""How long before an origin weather is read: an observation is of use for two hours, and stands
+with its own half hour."""
+
 MAX_HORIZON: Final = timedelta(days=1)
 
 TARGET_LOOKBACK: Final = ((PROFILE_LOOKBACK, timedelta(0)),)

@@ -3,7 +3,7 @@
 A snapshot or a station's report that is missing is a hole here (NaN), never the one before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -92,6 +92,17 @@ class Grid:
             if field.name not in {"start", "station_ids"}
         }
         return Grid(start=self.start + begin * TICK, station_ids=self.station_ids, **cut)
+
+    def of(self, station_ids: Collection[str]) -> "Grid":
+        """The same ticks of some of its stations."""
+        chosen = np.isin(self.station_ids, [*station_ids])
+        cut = {
+            field.name: getattr(self, field.name)[:, chosen]
+            for field in fields(self)
+            if field.name not in {"start", "station_ids", "fetched_at"}
+        }
+        ids = self.station_ids[chosen]
+        return Grid(start=self.start, station_ids=ids, fetched_at=self.fetched_at, **cut)
 
 
 def to_grid(

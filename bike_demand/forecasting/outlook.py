@@ -60,7 +60,13 @@ _PROBABLE: Final = ("bikes", "p_empty", "p_full", *INSIDE)  # as they are stored
 class Outlook:
     """The stations of a system whose bikes are known at an origin, and what is known of them."""
 
-    def __init__(self, grid: Grid, origin: datetime, surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        origin: datetime,
+        surroundings: Surroundings,
+        only: Collection[str] | None = None,
+    ) -> None:
         """Make their features.
 
         Args:
@@ -68,10 +74,15 @@ class Outlook:
                 lies more than a day back, full hours suffice, and the ticks that `LOOKBACK` names.
             origin: A full hour, UTC.
             surroundings: Of the same system.
+            only: Stations that `forecast` is asked about, of which alone more than `LOOKBACK` is
+                looked at; `risks` and `counted` are of all, and so is all if it is None.
         """
-        self._grid, self._origin, self._surroundings = grid, origin, surroundings
         row = grid.index(origin)
-        joined = Joined(grid, features(grid, [row], surroundings), surroundings)
+        known = features(grid, [row], surroundings)
+        if only is not None:
+            grid = grid.of(only)
+        self._grid, self._origin, self._surroundings = grid, origin, surroundings
+        joined = Joined(grid, known, surroundings)
         self._stations = np.flatnonzero(~np.isnan(grid.bikes[row]))
         self._in_service = in_service(grid)[row]
         self._pairs = {hours: _pairs(row, hours, self._stations) for hours in HORIZONS}

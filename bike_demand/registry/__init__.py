@@ -15,6 +15,7 @@ from bike_demand.registry.registry import (
     Version,
     on_probation,
     open_registry,
+    unfit,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "Version",
     "on_probation",
     "open_registry",
+    "unfit",
 ]

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Literal
 
 from bike_demand.forecasting.examples import Examples
+from bike_demand.forecasting.features import FEATURE_VERSION
 from bike_demand.forecasting.model import Model
 from bike_demand.registry import pyfunc, stored_model
 from bike_demand.registry.errors import RegistryError
@@ -104,6 +105,20 @@ def on_probation(champion: Version, now: datetime) -> bool:
     if not at or not champion.tags.get(REPLACED) or champion.tags.get(RESTORED_AT, "") > at:
         return False
     return datetime.fromisoformat(at) <= now < datetime.fromisoformat(at) + PROBATION
+
+
+def unfit(version: Version, origin: datetime) -> str | None:
+    """Why a version must not be asked what comes after an origin; None if it may be.
+
+    Args:
+        version: Whichever.
+        origin: That is forecast from, UTC.
+    """
+    if version.data_until > origin:
+        return f"{version} has seen what came until {version.data_until:%Y-%m-%d %H:%M} UTC"
+    if version.feature_version != FEATURE_VERSION:
+        return f"{version} expects features of version {version.feature_version}"
+    return None
 
 
 class Registry:

@@ -20,6 +20,7 @@ from bike_demand.serving import (
     security,
     stations,
     trust,
+    what_if,
 )
 from bike_demand.serving.database import Database
 from bike_demand.serving.follow import EVERY_S, Follower
@@ -27,6 +28,7 @@ from bike_demand.serving.gate import OPEN, OPEN_BELOW, Door, Envelope
 from bike_demand.serving.numbers import Held, Numbers
 from bike_demand.serving.problems import ProblemAnswer
 from bike_demand.serving.state import Serving
+from bike_demand.serving.what_if_process import Worker
 from bike_demand.settings import Settings
 from bike_demand.storage import databases
 from bike_demand.storage.errors import DatabaseUnavailableError
@@ -60,6 +62,7 @@ def create_app(
     now: Callable[[], datetime] = utc_now,
     every_s: float = EVERY_S,
     log: TextIO | None = None,
+    worker: Worker | None = None,
 ) -> FastAPI:
     """The app; what it needs is opened as it starts.
 
@@ -68,6 +71,7 @@ def create_app(
         now: The present, UTC.
         every_s: How often is looked for what is new [s].
         log: Where requests are written down; None for nowhere.
+        worker: Is asked what-ifs, and ends with the app; by default one that asks champions.
     """
     database = Database(lambda: _locate(configured))
     follower = Follower(configured, database, every_s)
@@ -95,6 +99,7 @@ def create_app(
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.include_router(what_if.router(worker or Worker()))
     app.include_router(operation.metrics_router(numbers))
     app.include_router(page_files.router())
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -22,9 +22,15 @@ TITLES: Final[Mapping[str, tuple[int, str]]] = {
     "key-wanted": (401, "An API key is wanted"),
     "token-wrong": (401, "The token is wrong"),
     "no-token": (403, "Nobody may do this here"),
+    "too-large": (413, "The request is too large"),
     "too-many-requests": (429, "Too many requests"),
     "no-forecast": (503, "There is no forecast yet"),
     "database-unavailable": (503, "The database does not answer"),
+    "no-champion": (503, "There is no model that can be asked"),
+    "model-unavailable": (503, "Models cannot be had"),
+    "busy": (503, "Too much is asked at once"),
+    "what-if-failed": (503, "The answer could not be made"),
+    "too-slow": (504, "The answer takes too long"),
 }
 """Of each kind, by what its `type` ends with: status and title."""
 

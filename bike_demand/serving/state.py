@@ -46,8 +46,12 @@ class Serving:
     follower: Follower
     now: Callable[[], datetime]
 
-    def city(self, system_id: str | None) -> City:
+    def city(self, system_id: str | None, location: str = "query.system_id") -> City:
         """The system that is asked for; the only one if none is named.
+
+        Args:
+            system_id: As it is asked for.
+            location: Where it is asked for.
 
         Raises:
             Problem: There is no such system, or several, or the database has never answered.
@@ -55,7 +59,7 @@ class Serving:
         cities = self.follower.cities
         if system_id is None:
             if len(cities) > 1:
-                raise invalid("query.system_id", f"must be one of {', '.join(cities)}")
+                raise invalid(location, f"must be one of {', '.join(cities)}")
             return next(iter(cities.values()))
         city = cities.get(system_id)
         if city is None:

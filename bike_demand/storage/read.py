@@ -40,8 +40,8 @@ def read(
         declaration: The table.
         windows: Disjoint windows; `None` for all time, an empty sequence for none.
         columns: Names of the columns wanted; `None` for all.
-        scope: For columns of the table's scope the values wanted; those not named are not
-            restricted.
+        scope: For columns of the table's key, but its time, the values wanted; those not named
+            are not restricted.
 
     Returns:
         The rows, in no promised order, with the dtypes of `frames.to_pandas` and a plain
@@ -53,10 +53,10 @@ def read(
         TransientStorageError: The server failed.
     """
     wanted = _columns(declaration, columns)
-    if strangers := sorted(set(scope or {}) - set(declaration.scope)):
+    bounds = [name for name in declaration.key if name != declaration.time]
+    if strangers := sorted(set(scope or {}) - set(bounds)):
         raise InvalidFrameError(
-            f"table {declaration.name!r} is bounded by {list(declaration.scope)}, "
-            f"not by {strangers}"
+            f"table {declaration.name!r} is bounded by {bounds}, not by {strangers}"
         )
     if windows is not None and declaration.time is None:
         raise InvalidFrameError(

@@ -23,3 +23,9 @@ def test_what_others_log_stays_as_it_is(caplog):
         pass
     LOGGER.warning("%s", "/theirs?page=2")
     assert caplog.messages == ["/theirs?page=2"]
+
+
+def test_a_path_that_is_a_key_is_not_logged(caplog):
+    with hidden_query("https://hooks.example/T0/0123456789", "/T0/0123456789"):
+        LOGGER.warning('"POST %s HTTP/1.1" %s', "/T0/0123456789", 200)
+    assert caplog.messages == ['"POST … HTTP/1.1" 200']

@@ -308,7 +308,7 @@ class Api:
 
 @contextmanager
 def running(
-    given: Settings, clock: Clock, *, every_s: float = 0.1, app: Any = None
+    given: Settings, clock: Clock, *, every_s: float = 0.1, app: Any = None, worker: Any = None
 ) -> Iterator[Api]:
     """The real app on a real port, in a thread of this process.
 
@@ -317,8 +317,9 @@ def running(
         clock: Its present.
         every_s: How often it looks for what is new [s].
         app: Another app than `create_app` makes.
+        worker: Is asked what-ifs, instead of the real process.
     """
-    app = app or create_app(given, now=clock, every_s=every_s)
+    app = app or create_app(given, now=clock, every_s=every_s, worker=worker)
     config = uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False)
     server = uvicorn.Server(config)
     listening = config.bind_socket()

@@ -6,6 +6,7 @@ import pytest
 
 from bike_demand.storage import databases
 from bike_demand_tests.serving.city import NOW, Clock, configured, fill, running
+from bike_demand_tests.serving.stand_in import stand_in
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def clock():
 @pytest.fixture
 def api(tmp_path, city_url, clock):
     """The city's server; its database and its clock may be changed."""
-    with running(configured(tmp_path, city_url), clock) as found:
+    with running(configured(tmp_path, city_url), clock, worker=stand_in()) as found:
         yield found
 
 
@@ -43,5 +44,5 @@ def city_of_all(server, migrated_template):
 def standing(city_of_all, tmp_path_factory):
     """The server of a module's tests together, at `NOW`: only to be asked."""
     given = configured(tmp_path_factory.mktemp("home"), city_of_all)
-    with running(given, Clock(NOW), every_s=3600) as found:
+    with running(given, Clock(NOW), every_s=3600, worker=stand_in()) as found:
         yield found

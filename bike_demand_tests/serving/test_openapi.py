@@ -84,4 +84,4 @@ def test_nothing_that_is_generated_breaks_the_document(standing, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "14/14" in done.stdout, done.stdout
+    assert "15/15" in done.stdout, done.stdout

@@ -24,7 +24,7 @@ from bike_demand.forecasting.promotion import GATED
 from bike_demand.forecasting.simple import quantities
 from bike_demand.forecasting.splits import DAY, in_service
 from bike_demand.quality.frames import unsound
-from bike_demand.registry import REPLACED, Registry, RegistryError, Version, on_probation
+from bike_demand.registry import REPLACED, Registry, RegistryError, Version, on_probation, unfit
 from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
@@ -210,19 +210,11 @@ def _issue(registry: Registry, system: System, origin: datetime) -> tuple[_Issue
         version = registry.champion(system.system_id)
         if version is None:
             return _Issue(system, origin, None, "there is no champion"), None
-        if why := _why_not(version, origin):
+        if why := unfit(version, origin):
             return _Issue(system, origin, None, why), None
         return _Issue(system, origin, version, None), registry.load(version)
     except RegistryError as error:  # for good: what will pass is another error
         return _Issue(system, origin, None, str(error)), None
-
-
-def _why_not(version: Version, origin: datetime) -> str | None:
-    if version.data_until > origin:
-        return f"{version} has seen what came until {version.data_until:%Y-%m-%d %H:%M} UTC"
-    if version.feature_version != FEATURE_VERSION:
-        return f"{version} expects features of version {version.feature_version}"
-    return None
 
 
 def _shadows(registry: Registry, issue: _Issue, issued_at: datetime) -> list[tuple[str, Version]]:
@@ -236,7 +228,7 @@ def _shadows(registry: Registry, issue: _Issue, issued_at: datetime) -> list[tup
     return [
         (role, version)
         for role, version in found.items()
-        if version is not None and not _why_not(version, issue.origin_at)
+        if version is not None and not unfit(version, issue.origin_at)
     ]
 
 
