@@ -192,7 +192,7 @@ export class CityMap {
   /** Points and sizes of the marks at this zoom. */
   #place() {
     const zoom = this.map.getZoom();
-    const usual = Math.min(14, Math.max(3.2, 4.4 * 1.42 ** (zoom - 12.2)));
+    const usual = Math.min(14, Math.max(2.7, 4.4 * 1.42 ** (zoom - 12.2)));
     const capacities = this.places.map((each) => each.capacity ?? 0).filter(Boolean);
     this.numbered = usual >= NUMBERS_FROM / 0.75;
     const mean = capacities.reduce((sum, each) => sum + each, 0) / (capacities.length || 1);
@@ -384,7 +384,7 @@ function drawKind(context, kind, places, colours, numbered) {
 function circles(context, places, size) {
   context.beginPath();
   for (const { point, radius } of places) {
-    const each = size(radius);
+    const each = Math.max(0.6, size(radius));
     context.moveTo(point.x + each, point.y);
     context.arc(point.x, point.y, each, 0, 2 * Math.PI);
   }

@@ -109,8 +109,8 @@ function schedule() {
 
 /** What failures amount to: the worst is told. */
 function judge(failures) {
-  const of = (test) => failures.find((each) => !(each instanceof Problem) || test(each));
-  for (const each of failures) if (!(each instanceof Problem)) console.error(each);
+  const of = (test) => failures.find((each) => each instanceof Problem && test(each));
+  for (const each of failures) if (!(each instanceof Problem)) reportError(each); // ours, not theirs
   const unknownKey = of((each) => each.status === 401);
   const busy = of((each) => each.status === 429);
   const database = of((each) => each.slug === "database-unavailable");
@@ -181,6 +181,7 @@ function takeStations({ stations, observed_at: observedAt, timezone }) {
     performance.mark("stations-shown");
   }
   if (known.station) showStation();
+  if (first) showRisksPanel(); // its neighbours have names now
   showTrustPanel();
 }
 
