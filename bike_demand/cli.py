@@ -461,6 +461,37 @@ def metrics(host: str, port: int) -> None:
 
 
 @main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), default=8000, show_default=True, help="Likewise."
+)
+def serve(host: str, port: int) -> None:
+    """Serve forecasts and the city's page by HTTP. Ctrl-C ends it.
+
+    What it answers, keys and limits: docs/api.md.
+    """
+    from bike_demand.serving import run
+
+    run.run(host, port)
+
+
+@main.command("api-key")
+@click.argument("name")
+def api_key(name: str) -> None:
+    """Make a key for NAME to ask the API with, and show it once.
+
+    What is kept of it is the second line, which goes into BIKE_DEMAND_API_KEYS.
+    """
+    import json
+
+    from bike_demand.serving import security
+
+    key = security.new_key()
+    click.echo(f"{security.KEY_HEADER}: {key}")
+    click.echo(f"BIKE_DEMAND_API_KEYS={json.dumps({name: security.hashed(key)})}")
+
+
+@main.command()
 @click.option("--since", type=_Moment(), help="A time, as 2026-05-01T12:00Z [the newest window].")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def quality(since: datetime | None, *, as_json: bool) -> None:

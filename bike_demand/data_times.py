@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import psycopg
+
 from bike_demand.cadence import CADENCES, STATUS, Cadence
 from bike_demand.settings import System
-from bike_demand.storage.warehouse import Warehouse
 
 FROZEN: Final = timedelta(hours=1)
 """No station of a system says anything new for as long: its feed is frozen."""
@@ -55,13 +56,12 @@ class Age:
         return self.stale_at is not None and now > self.stale_at
 
 
-def ages(warehouse: Warehouse, systems: Sequence[System]) -> list[Age]:
+def ages(connection: psycopg.Connection, systems: Sequence[System]) -> list[Age]:
     """Of each cadence's asset and each system, in order."""
     columns = ", ".join(f"({query}) AS {name}" for name, query in _TIMES.items())
-    with warehouse.connection() as connection:
-        rows = connection.execute(
-            _QUERY.format(columns=columns), {"systems": [system.system_id for system in systems]}
-        ).fetchall()
+    rows = connection.execute(
+        _QUERY.format(columns=columns), {"systems": [system.system_id for system in systems]}
+    ).fetchall()
     found = {row[0]: dict(zip(_TIMES, row[1:], strict=True)) for row in rows}
     return [
         Age(

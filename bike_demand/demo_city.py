@@ -10,11 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+import psycopg
 
 from bike_demand import settings
 from bike_demand.simulation.plan import Plan
-from bike_demand.simulation.streets import CENTRE
-from bike_demand.storage.warehouse import Warehouse
 
 SYSTEM_ID = "simulated_city"
 STATIONS = 300
@@ -25,8 +24,12 @@ MAX_AGE = timedelta(days=60)
 """An older city is left for a new one: it lives through its whole past whenever it is started."""
 
 
-def stands_in(configured: settings.Settings, warehouse: Warehouse) -> str | None:
+def stands_in(configured: settings.Settings, connection: psycopg.Connection) -> str | None:
     """Why the city must not stand in: somebody follows a system, or has data of one.
+
+    Args:
+        configured: The settings.
+        connection: To the warehouse.
 
     Returns:
         The reason, or `None` where there is none.
@@ -35,10 +38,9 @@ def stands_in(configured: settings.Settings, warehouse: Warehouse) -> str | None
     for name in ("systems", "gbfs_url"):
         if origins[name] is not settings.Origin.DEFAULT:
             return f"{name} is set ({origins[name]})"
-    with warehouse.connection() as connection:
-        row = connection.execute(
-            "SELECT system_id FROM feed_poll WHERE system_id <> %s LIMIT 1", [SYSTEM_ID]
-        ).fetchone()
+    row = connection.execute(
+        "SELECT system_id FROM feed_poll WHERE system_id <> %s LIMIT 1", [SYSTEM_ID]
+    ).fetchone()
     return None if row is None else f"the database holds data of {row[0]}"
 
 
@@ -47,14 +49,16 @@ def folder(home: Path) -> Path:
     return home / SYSTEM_ID
 
 
-def seen_from_elsewhere(configured: settings.Settings, warehouse: Warehouse) -> settings.Settings:
+def seen_from_elsewhere(
+    configured: settings.Settings, connection: psycopg.Connection
+) -> settings.Settings:
     """The settings, with the city as their system where it stands in.
 
     Its address is known to the process alone that serves it.
     """
-    if stands_in(configured, warehouse) or not folder(configured.home).is_dir():
+    if stands_in(configured, connection) or not folder(configured.home).is_dir():
         return configured
-    city = settings.System(system_id=SYSTEM_ID)
+    city = settings.System(system_id=SYSTEM_ID, timezone=Plan.timezone)
     return configured.model_copy(update={"systems": (city,)})
 
 
@@ -93,6 +97,8 @@ def follow(base_url: str, plan: Plan) -> None:
         base_url: Where it serves its feeds and its weather.
         plan: The city.
     """
+    from bike_demand.simulation.streets import CENTRE  # not for those who only look
+
     system = settings.System(
         system_id=SYSTEM_ID,
         timezone=plan.timezone,

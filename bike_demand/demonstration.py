@@ -116,7 +116,9 @@ def _bring_in_our_own(
 ) -> None:
     from bike_demand.present import materialize_present
 
-    if reason := demo_city.stands_in(configured, warehouse):
+    with warehouse.connection() as connection:
+        reason = demo_city.stands_in(configured, connection)
+    if reason:
         raise click.ClickException(
             f"The demo brings a simulated city, but {reason}. Give it a data directory of its own: "
             "bike-demand --home .demo demo (and take what is set out of the environment)."

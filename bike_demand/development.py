@@ -55,7 +55,9 @@ def run(port: int) -> None:
             with open_instance() as instance:  # ours alone
                 fail(instance, abandoned(instance))
         warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-        if not demo_city.stands_in(configured, warehouse):
+        with warehouse.connection() as connection:
+            reason = demo_city.stands_in(configured, connection)
+        if not reason:
             _bring_the_city(configured)
         click.echo(
             f"Dagster opens at http://127.0.0.1:{port} (data in {configured.home}; Ctrl-C ends it)."

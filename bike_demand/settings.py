@@ -38,6 +38,7 @@ from bike_demand.download.urls import is_http, public_url
 
 PREFIX = "BIKE_DEMAND_"
 HOME_VARIABLE = f"{PREFIX}HOME"
+_HOST_PART = r"\{s\}|[A-Za-z0-9.-]"
 DEFAULT_HOME = Path(".bike_demand")
 FILE_NAME = "settings.toml"
 
@@ -115,6 +116,26 @@ def _web_address(url: str) -> str:
 def _without_query(url: str) -> str:
     if urlsplit(url).query or urlsplit(url).fragment:
         raise ValueError("must be an address without '?' and '#'")
+    return url
+
+
+def _web_origin(origin: str) -> str:
+    parts = urlsplit(origin)
+    if origin not in {"*", f"{parts.scheme}://{parts.netloc}"}:
+        raise ValueError("must look like https://example.org, without a path, or be *")
+    return origin
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]{16,256}", secret.get_secret_value()):
+        raise ValueError("must be 16 to 256 letters, digits and signs, without spaces")
+    return secret
+
+
+def _tiles(url: str) -> str:
+    origin = rf"https?://({_HOST_PART})+(:\d+)?"
+    if not re.match(f"{origin}/", url) or not all(part in url for part in ("{z}", "{x}", "{y}")):
+        raise ValueError("must look like https://tile.example.org/{z}/{x}/{y}.png")
     return url
 
 
@@ -270,6 +291,32 @@ class Settings(BaseSettings):
     alert_webhook: Annotated[SecretStr, AfterValidator(_hook)] | None = None
     """An address that alerts are posted to as JSON. A secret."""
 
+    serving_postgres_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = None
+    """The warehouse as the API's server reads it, by a role that may do no more. A secret."""
+
+    serving_db_password: SecretStr | None = None
+    """`bike-demand migrate` makes the role `bike_demand_reader` with it. A secret."""
+
+    api_keys: Mapping[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        default_factory=dict
+    )
+    """Who may ask the API: SHA-256 of a key by its holder's name; anybody, if none is named."""
+
+    serving_rate: Annotated[int, Field(ge=0)] = 1200
+    """Requests of a client that the API answers in a minute; 0 for any number."""
+
+    serving_origins: tuple[Annotated[str, AfterValidator(_web_origin)], ...] = ()
+    """Other sites whose pages may ask the API, as `https://example.org`; `*` for all."""
+
+    serving_reload_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    """Lets who knows it have the API read everything anew. A secret."""
+
+    tiles_url: Annotated[str, AfterValidator(_tiles)] | None = None
+    """Map tiles for the page, with `{z}`, `{x}` and `{y}`; without it, it asks no other host."""
+
+    tiles_attribution: str | None = None
+    """Whom they are by, as their owner wants it said."""
+
     @model_validator(mode="before")
     @classmethod
     def _one_system_by_its_address(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -284,7 +331,11 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.last_partition is not None and self.last_partition < self.first_partition:
             raise ValueError("last_partition lies before first_partition")
-        for one, other in (("slack_token", "slack_channel"), ("smtp_url", "alert_email")):
+        for one, other in (
+            ("slack_token", "slack_channel"),
+            ("smtp_url", "alert_email"),
+            ("tiles_url", "tiles_attribution"),
+        ):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise ValueError(f"{one} and {other} go together")
         ids = [system.system_id for system in self.systems]
@@ -300,6 +351,11 @@ class Settings(BaseSettings):
         """The URL of Dagster's database with its password, likewise."""
         secret = self.dagster_postgres_url
         return None if secret is None else secret.get_secret_value()
+
+    def revealed_serving_url(self) -> str | None:
+        """The URL that the API's server reads with, password included; else the warehouse's."""
+        secret = self.serving_postgres_url
+        return self.revealed_postgres_url() if secret is None else secret.get_secret_value()
 
     def revealed_mlflow_tracking_uri(self) -> str | None:
         """The MLflow server's address with its password, likewise."""
@@ -398,7 +454,9 @@ def display(value: Any) -> str:
     if isinstance(value, SecretStr):
         return "(set, hidden)"
     if isinstance(value, tuple):
-        return ", ".join(item.system_id for item in value)
+        return ", ".join(str(getattr(item, "system_id", item)) for item in value) or "(not set)"
+    if isinstance(value, Mapping):
+        return ", ".join(value) or "(not set)"
     if isinstance(value, BaseModel):
         return ", ".join(f"{name} {item}" for name, item in value.model_dump().items())
     if isinstance(value, str) and "://" in value:

@@ -32,7 +32,8 @@ def show(*, as_json: bool) -> None:
     database = services.postgres(configured)
     if database.answers:
         warehouse = open_warehouse(configured.revealed_postgres_url(), configured.home)
-        configured = demo_city.seen_from_elsewhere(configured, warehouse)
+        with warehouse.connection() as connection:
+            configured = demo_city.seen_from_elsewhere(configured, connection)
     asked = [database, services.registry(configured), *services.sources(configured)]
     ages: list[Age] = []
     missing: list[Missing] = []
@@ -40,7 +41,8 @@ def show(*, as_json: bool) -> None:
     tables: list[Size] = []
     expected = 0
     if database.answers:
-        ages, tables = data_times.ages(warehouse, configured.systems), sizes(warehouse)
+        with warehouse.connection() as connection:
+            ages, tables = data_times.ages(connection, configured.systems), sizes(connection)
         with open_instance() as instance:
             asked += services.daemons(instance)
             made = Made(instance)

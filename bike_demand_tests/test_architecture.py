@@ -23,6 +23,7 @@ FORBIDDEN = {
     "storage": {"dagster"},
     "simulation": {"dagster", "sqlalchemy", "psycopg"},
     "weather": {"dagster", "sqlalchemy", "psycopg"},
+    "serving": {"dagster", "mlflow", "xgboost", "lightgbm"},
     "settings": {"dagster", "sqlalchemy", "psycopg", "pandas"},
 }
 
@@ -30,7 +31,16 @@ FORBIDDEN = {
 FLOORS = [
     {"cli"},
     {"drill"},
-    {"backtest", "backup", "demonstration", "deployment", "development", "export", "status"},
+    {
+        "backtest",
+        "backup",
+        "demonstration",
+        "deployment",
+        "development",
+        "export",
+        "serving",
+        "status",
+    },
     {"main_job", "metrics", "present"},
     {"import_history"},
     {"definitions"},

@@ -50,18 +50,23 @@ def test_what_was_never_written_to_its_end_is_written_anew(tmp_path, content):
     assert demo_city.founded(tmp_path, NOW).start == START
 
 
+def stands_in(home, warehouse):
+    with warehouse.connection() as connection:
+        return demo_city.stands_in(settings.load(home), connection)
+
+
 def test_a_city_stands_in_where_nobody_follows_a_system(tmp_path, warehouse, poll):
     poll(demo_city.SYSTEM_ID)
-    assert demo_city.stands_in(settings.load(tmp_path), warehouse) is None
+    assert stands_in(tmp_path, warehouse) is None
 
 
 def test_a_city_does_not_stand_in_beside_data_of_another_system(tmp_path, warehouse, poll):
     poll("baywheels")
-    reason = demo_city.stands_in(settings.load(tmp_path), warehouse)
+    reason = stands_in(tmp_path, warehouse)
     assert reason == "the database holds data of baywheels"
 
 
 def test_a_city_does_not_stand_in_for_a_feed_that_is_set(tmp_path, warehouse, monkeypatch):
     monkeypatch.setenv("BIKE_DEMAND_GBFS_URL", "https://city.example/gbfs.json")
-    reason = demo_city.stands_in(settings.load(tmp_path), warehouse)
+    reason = stands_in(tmp_path, warehouse)
     assert reason == "gbfs_url is set (environment)"

@@ -16,16 +16,16 @@ from prometheus_client.registry import Collector
 
 from bike_demand import demo_city
 from bike_demand.instance import open_instance
-from bike_demand.metrics import declared, runs, stored
+from bike_demand.metrics import assets, declared, runs, stored
 from bike_demand.metrics.declared import METRICS, Metric, Sample
 from bike_demand.settings import Settings
 from bike_demand.storage.errors import StorageError
 from bike_demand.storage.warehouse import Warehouse, open_warehouse
 
 TABLES: Final[Mapping[str, Callable[[stored.Tables], Iterable[Sample]]]] = {
-    "ages": stored.ages,
-    "rows": stored.rows,
-    "sizes": stored.large,
+    "ages": assets.ages,
+    "rows": assets.rows,
+    "sizes": assets.large,
     "feeds": stored.feeds,
     "champions": stored.champions,
     "accuracy": stored.accuracy,
@@ -88,8 +88,8 @@ class PipelineCollector(Collector):
     def _tables(self, now: datetime) -> Iterator[stored.Tables]:
         with self._warehouse.connection() as connection:
             connection.autocommit = True
-            systems = demo_city.seen_from_elsewhere(self._configured, self._warehouse).systems
-            yield stored.Tables(self._warehouse, connection, systems, now)
+            systems = demo_city.seen_from_elsewhere(self._configured, connection).systems
+            yield stored.Tables(connection, systems, now)
 
     def _storage(self, now: datetime) -> runs.Storage:
         if self._instance is None:

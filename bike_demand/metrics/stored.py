@@ -1,4 +1,7 @@
-"""Numbers that tables tell. Queries go by the keys, and stay quick beside millions of rows."""
+"""Numbers that tables tell. Queries go by the keys, and stay quick beside millions of rows.
+
+For who knows no more than a connection: neither Dagster nor what tables are declared with.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,36 +12,23 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from bike_demand import data_times
 from bike_demand.metrics import declared
 from bike_demand.metrics.declared import Sample
 from bike_demand.settings import System
-from bike_demand.storage.sizes import sizes
-from bike_demand.storage.tables import (
-    STATION_DEMAND,
-    STATION_FEATURES,
-    STATION_FORECAST,
-    STATION_INFORMATION,
-    STATION_RISK,
-    STATION_STATUS,
-    WEATHER,
-)
-from bike_demand.storage.warehouse import Warehouse
 
-COUNTED: Final = (
-    STATION_STATUS,
-    WEATHER,
-    STATION_FEATURES,
-    STATION_DEMAND,
-    STATION_FORECAST,
-    STATION_RISK,
+SOURCES: Final = (
+    "station_information",
+    "station_status",
+    "weather",
+    "station_features",
+    "station_demand",
+    "station_forecast",
+    "station_risk",
 )
+"""Tables that refused records may be meant for."""
+
 BANDS: Final = ("none", "minor", "moderate", "critical", "unknown")
 
-_NEWEST: Final = sql.SQL(
-    "SELECT s, (SELECT count(*) FROM {table} WHERE system_id = s AND {time} = "
-    "(SELECT max({time}) FROM {table} WHERE system_id = s)) FROM unnest(%(systems)s::text[]) AS s"
-)
 _POLLS: Final = """
 SELECT system_id, coalesce(http_status::text, 'none'), count(*), coalesce(sum(records), 0)
 FROM feed_poll
@@ -105,13 +95,11 @@ class Tables:
     """What is asked.
 
     Attributes:
-        warehouse: Where they are.
-        connection: To it; autocommits.
+        connection: To the warehouse; autocommits.
         systems: Whose numbers are asked for.
         now: UTC.
     """
 
-    warehouse: Warehouse
     connection: psycopg.Connection
     systems: Sequence[System]
     now: datetime
@@ -120,7 +108,7 @@ class Tables:
     def _values(self) -> dict[str, Any]:
         return {
             "systems": [system.system_id for system in self.systems],
-            "sources": [STATION_INFORMATION.name, *(table.name for table in COUNTED)],
+            "sources": [*SOURCES],
             "now": self.now,
         }
 
@@ -131,31 +119,6 @@ class Tables:
     def since(self, then: datetime) -> float:
         """How long ago that was [seconds]."""
         return (self.now - then).total_seconds()
-
-
-def ages(tables: Tables) -> Iterator[Sample]:
-    """How fresh each asset's data is."""
-    for age in data_times.ages(tables.warehouse, tables.systems):
-        if age.newest is not None:
-            yield declared.DATA_AGE(tables.since(age.newest), age.system_id, age.asset)
-        if age.newest is not None and age.stale_at is not None:
-            limit = (age.stale_at - age.newest).total_seconds()
-            yield declared.DATA_AGE_LIMIT(limit, age.system_id, age.asset)
-
-
-def rows(tables: Tables) -> Iterator[Sample]:
-    """How much came last."""
-    for table in COUNTED:
-        names = {"table": sql.Identifier(table.name), "time": sql.Identifier(str(table.time))}
-        for system, number in tables.ask(_NEWEST.format(**names)):
-            yield declared.NEWEST_ROWS(number, system, table.name)
-
-
-def large(tables: Tables) -> Iterator[Sample]:
-    """How large tables are; nothing is counted."""
-    for size in sizes(tables.warehouse):
-        yield declared.TABLE_ROWS(size.rows, size.name)
-        yield declared.TABLE_BYTES(size.bytes, size.name)
 
 
 def feeds(tables: Tables) -> Iterator[Sample]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
+import psycopg
+
 from bike_demand.storage.tables import METADATA
-from bike_demand.storage.warehouse import Warehouse
 
 _SIZES: Final = """
 SELECT relname, greatest(reltuples, 0)::bigint, pg_total_relation_size(oid)
@@ -29,8 +30,7 @@ class Size:
     bytes: int
 
 
-def sizes(warehouse: Warehouse) -> list[Size]:
+def sizes(connection: psycopg.Connection) -> list[Size]:
     """Of the project's tables, the largest first."""
-    with warehouse.connection() as connection:
-        found = connection.execute(_SIZES, {"names": [*METADATA.tables]}).fetchall()
+    found = connection.execute(_SIZES, {"names": [*METADATA.tables]}).fetchall()
     return [Size(*row) for row in found]

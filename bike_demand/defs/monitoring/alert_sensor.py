@@ -108,8 +108,10 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
         _, missing = freshness.missing(CADENCES, moment, made, made.begun)
         left = failures.given_up(instance, missing, failing, moment, page)
         warehouse = io_manager.warehouse()
+        with warehouse.connection() as connection:
+            ages = data_times.ages(connection, configured.systems)
         old, hushed = stale.incidents(
-            data_times.ages(warehouse, configured.systems),
+            ages,
             stale.Known(kept.open, failing, kept.hushed),
             moment,
             page_url=page,

@@ -49,7 +49,8 @@ def freshness_report(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     now, made = utc_now(), Made(context.instance)
     expected, missing = freshness.missing(CADENCES, now, made, made.begun)
     failed = made.failed(missing)
-    ages = data_times.ages(io_manager.warehouse(), settings.load().systems)
+    with io_manager.warehouse().connection() as connection:
+        ages = data_times.ages(connection, settings.load().systems)
     results = []
     for cadence in CADENCES:
         own = [item for item in missing if item.cadence is cadence]

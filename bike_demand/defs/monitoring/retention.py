@@ -68,7 +68,8 @@ def retention(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `station
                         first = BY_ASSET[cut.table].key(cut.before)
                         purge.forget_partitions(instance, cut.table, first)
         runs = purge.purge_runs(instance, now - timedelta(days=configured.keep_runs))
-    stored = sizes(warehouse)
+    with warehouse.connection() as connection:
+        stored = sizes(connection)
     return dg.MaterializeResult(
         metadata={
             "rows deleted": sum(row["deleted"] for row in deleted),

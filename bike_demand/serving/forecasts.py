@@ -1,0 +1,104 @@
+"""Routes that forecast: a station, the whole city, the stations most at risk. All from memory."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from bike_demand.serving import answers
+from bike_demand.serving.city import HOUR
+from bike_demand.serving.problems import Problem, documented, invalid
+from bike_demand.serving.state import After, BoxText, Limit, OfSystem, State, box, forecast, large
+from bike_demand.serving.times import EXAMPLE, Moment, told
+
+router = APIRouter(tags=["forecasts"], responses=documented(401, 404, 422, 429, 503))
+
+StationId = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=255,
+        description="The station, as its feed names it",
+        examples=["66db237e-0aca"],
+    ),
+]
+
+
+class _Hours(OfSystem):
+    hours: Annotated[int, Field(ge=1, le=24, description="How far ahead [h]")] = 24
+
+
+class _City(OfSystem):
+    at: Annotated[
+        Moment | None,
+        Field(
+            description="The nearest hour that is forecast [UTC]; else the first",
+            examples=[EXAMPLE],
+        ),
+    ] = None
+    bbox: BoxText = None
+    limit: Limit = 5000
+    after: After = None
+
+
+class _Risks(OfSystem):
+    hours: Annotated[int, Field(ge=1, le=24, description="How far ahead [h]")] = 6
+    kind: Annotated[Literal["empty", "full"], Field(description="Without what")] = "empty"
+    limit: Annotated[int, Field(ge=1, le=500, description="Stations, at most")] = 20
+
+
+@router.get(
+    "/stations/{station_id:path}/forecast",
+    response_model=answers.StationForecast,
+    summary="A station's next hours",
+)
+async def station_forecast(
+    request: Request, serving: State, station_id: StationId, asked: Annotated[_Hours, Query()]
+) -> Response:
+    """What is expected of a station at each hour.
+
+    The mean, quantiles, and how likely it is to be without bikes or without free docks.
+    """
+    city = serving.city(asked.system_id)
+    found = forecast(city)
+    if station_id not in found.stations:
+        known = station_id in city.stations
+        raise Problem(
+            "unknown-station",
+            f"It is not in the newest forecast of {city.system_id}."
+            if known
+            else f"{city.system_id} has no station of this id.",
+        )
+    ready = city.station_forecast(found, station_id, asked.hours, serving.now())
+    return ready.response(request, serving.cache(found.expires_at))
+
+
+@router.get("/forecast", response_model=answers.CityForecast, summary="All stations at one time")
+async def whole_city(
+    request: Request, serving: State, asked: Annotated[_City, Query()]
+) -> Response:
+    """What is expected of all stations at a time of the next 24 hours."""
+    city = serving.city(asked.system_id)
+    found, wanted, now = forecast(city), box(asked.bbox), serving.now()
+    target: int | None
+    if asked.at is None:
+        later = [index for index, at in enumerate(found.targets) if at > now]
+        target = later[0] if later else len(found.targets) - 1
+    else:
+        target = found.nearest(asked.at)
+    if target is None:
+        first, last = found.targets[0] - HOUR / 2, found.targets[-1] + HOUR / 2
+        raise invalid("query.at", f"must be from {told(first)} to {told(last)}")
+    key, make = city.whole_city(found, target, asked.limit, asked.after, wanted, now)
+    ready = await large(city, key, make)
+    return ready.response(request, serving.cache(found.expires_at))
+
+
+@router.get("/risks", response_model=answers.Risks, summary="The stations most at risk")
+async def risks(request: Request, serving: State, asked: Annotated[_Risks, Query()]) -> Response:
+    """The stations in service that are most likely to be without bikes, or without free docks."""
+    city = serving.city(asked.system_id)
+    found = forecast(city)
+    key, make = city.most_at_risk(found, asked.kind, asked.hours, asked.limit, serving.now())
+    ready = await large(city, key, make)
+    return ready.response(request, serving.cache(found.expires_at))

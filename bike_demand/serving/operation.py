@@ -1,0 +1,122 @@
+"""Routes for who looks after the server: is it alive, ready, what are its numbers, read anew."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from bike_demand.serving import answers, security
+from bike_demand.serving.city import City, dumps
+from bike_demand.serving.numbers import Numbers
+from bike_demand.serving.problems import Problem, documented
+from bike_demand.serving.state import Nothing, State
+from bike_demand.serving.times import told_or_none
+
+router = APIRouter(tags=["operation"])
+_NO_STORE = {"Cache-Control": "no-store"}
+_TOKEN = HTTPBearer(
+    auto_error=False, scheme_name="ReloadToken", description="`BIKE_DEMAND_SERVING_RELOAD_TOKEN`"
+)
+
+
+@router.get(
+    "/health",
+    response_model=answers.Alive,
+    summary="Is the process alive?",
+    responses=documented(422),
+)
+async def health(_: Annotated[Nothing, Query()]) -> Response:
+    """Yes."""
+    return Response(b'{"status":"alive"}', 200, _NO_STORE, "application/json")
+
+
+@router.get(
+    "/ready",
+    response_model=answers.Readiness,
+    summary="Is there something to serve?",
+    responses={
+        503: {"model": answers.Readiness, "description": "The database or a forecast is missing"},
+        **documented(422),
+    },
+)
+def ready(serving: State, _: Annotated[Nothing, Query()]) -> Response:
+    """Whether the database answers and every system has a forecast, and how old that is."""
+    try:
+        serving.database.ask("SELECT 1", {})
+        database, cities = True, [*serving.follower.cities.values()]
+    except Problem:
+        database, cities = False, []
+        if serving.follower.has_looked:
+            cities = [*serving.follower.cities.values()]
+    good = database and bool(cities) and all(city.forecast is not None for city in cities)
+    told_of = {
+        "status": "ready" if good else "not_ready",
+        "database": database,
+        "systems": [_readiness(city, serving) for city in cities],
+    }
+    return Response(dumps(told_of), 200 if good else 503, _NO_STORE, "application/json")
+
+
+@router.post(
+    "/model/reload",
+    response_model=answers.Reload,
+    summary="Read all that is stored anew",
+    responses=documented(401, 403, 422, 429, 503),
+)
+def reload(
+    serving: State,
+    _: Annotated[Nothing, Query()],
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(_TOKEN)],
+) -> Response:
+    """For the impatient: what is new is found within seconds anyway."""
+    token = serving.configured.serving_reload_token
+    if token is None:
+        raise Problem("no-token", "BIKE_DEMAND_SERVING_RELOAD_TOKEN is not set.")
+    if given is None or not security.same(given.credentials, token.get_secret_value()):
+        raise Problem("token-wrong", "Send the token as Bearer.", {"WWW-Authenticate": "Bearer"})
+    cities = serving.follower.look(anew=True)
+    told_of = [
+        {
+            "system_id": city.system_id,
+            "origin_at": told_or_none(city.forecast.origin_at if city.forecast else None),
+            "model_version": city.forecast and city.forecast.model_version,
+        }
+        for city in cities.values()
+    ]
+    return Response(dumps({"systems": told_of}), 200, _NO_STORE, "application/json")
+
+
+def metrics(numbers: Numbers) -> APIRouter:
+    """The route of the numbers.
+
+    Args:
+        numbers: Of this server.
+    """
+    route = APIRouter(tags=["operation"])
+
+    @route.get(
+        "/metrics",
+        response_class=Response,
+        summary="Numbers for Prometheus",
+        responses={
+            200: {"description": "Text", "content": {"text/plain": {"schema": {"type": "string"}}}},
+            **documented(401, 422, 429),
+        },
+    )
+    def told(_: Annotated[Nothing, Query()]) -> Response:
+        """Requests, what is held, and what tables tell: docs/monitoring.md."""
+        return Response(numbers.told(), 200, _NO_STORE, CONTENT_TYPE_LATEST)
+
+    return route
+
+
+def _readiness(city: City, serving: State) -> dict[str, object]:
+    now, found = serving.now(), city.forecast
+    return {
+        "system_id": city.system_id,
+        "origin_at": told_or_none(found.origin_at if found else None),
+        "age_seconds": found and max(0, int((now - found.origin_at).total_seconds())),
+        "stale": city.is_stale(now),
+        "champion": city.reign and city.reign.model_version,
+    }

@@ -1,0 +1,109 @@
+"""Answers in bytes: made once, sent often, as such or compressed."""
+
+import gzip
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+WORTH_IT: Final = 1_000
+"""Bytes from which on an answer is compressed."""
+
+_LEVEL: Final = 5  # of 9: a tenth larger than the best, in half the time
+_JSON: Final = "application/json"
+
+
+class Ready:
+    """A body, with what is known of it.
+
+    Args:
+        body: As it is.
+        media: Its content type.
+    """
+
+    __slots__ = ("_gzipped", "body", "etag", "media")
+
+    def __init__(self, body: bytes, media: str = _JSON) -> None:
+        self.body = body
+        self.media = media
+        # Weak: one for both ways to send it.
+        self.etag = f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
+        self._gzipped: bytes | None = None
+
+    @property
+    def gzipped(self) -> bytes:
+        """Compressed; the work is done once."""
+        if self._gzipped is None:
+            self._gzipped = gzip.compress(self.body, _LEVEL, mtime=0)
+        return self._gzipped
+
+    def compressed(self) -> "Ready":
+        """The same, with the work done."""
+        if len(self.body) >= WORTH_IT:
+            _ = self.gzipped
+        return self
+
+    def response(self, request: Request, cache: str) -> Response:
+        """What to send to who asks: nothing new, the body, or the body compressed.
+
+        Args:
+            request: Who asks.
+            cache: `Cache-Control`.
+        """
+        asked = request.headers
+        headers = {"cache-control": cache, "etag": self.etag, "vary": "Accept-Encoding"}
+        known = asked.get("if-none-match")
+        if known is not None and _matches(known, self.etag):
+            return Response(status_code=304, headers=headers)
+        if len(self.body) >= WORTH_IT and takes_gzip(asked.get("accept-encoding", "")):
+            headers["content-encoding"] = "gzip"
+            return Response(self.gzipped, headers=headers, media_type=self.media)
+        return Response(self.body, headers=headers, media_type=self.media)
+
+
+class Kept:
+    """The last few answers, each made by one who asks while others wait.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, Ready] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Ready | None:
+        """The answer, if it is there."""
+        return self._kept.get(key)
+
+    def made(self, key: Hashable, make: Callable[[], bytes]) -> Ready:
+        """The answer, made and compressed unless it is there."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                found = self._kept[key] = Ready(make()).compressed()
+                while len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
+            return found
+
+
+@lru_cache(256)
+def takes_gzip(accepted: str) -> bool:
+    """Whether who sends this `Accept-Encoding` takes gzip."""
+    for part in accepted.lower().split(","):
+        name, _, parameters = part.partition(";")
+        if name.strip() in {"gzip", "*"}:
+            return parameters.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
+
+
+def _matches(known: str, etag: str) -> bool:
+    plain = etag.removeprefix("W/")
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    return "*" in tags or plain in tags

@@ -1,0 +1,155 @@
+"""What the routes have in common: the state of the server, and finding what is asked for in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from bike_demand.serving.city import Box, City, Forecast
+from bike_demand.serving.database import Database
+from bike_demand.serving.follow import Follower
+from bike_demand.serving.problems import Problem, invalid
+from bike_demand.serving.ready import Ready
+from bike_demand.settings import Settings
+
+LEAST_S: Final = 15
+MOST_S: Final = 900
+"""How long an answer may be kept by who asked, at least and at most [s]."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The state of the server: `request.app.state.serving`.
+
+    Attributes:
+        configured: The settings.
+        database: The warehouse.
+        follower: Holds what is in memory.
+        now: UTC.
+    """
+
+    configured: Settings
+    database: Database
+    follower: Follower
+    now: Callable[[], datetime]
+
+    def city(self, system_id: str | None) -> City:
+        """The system that is asked for; the only one if none is named.
+
+        Raises:
+            Problem: There is no such system, or several, or the database has never answered.
+        """
+        cities = self.follower.cities
+        if system_id is None:
+            if len(cities) > 1:
+                raise invalid("query.system_id", f"must be one of {', '.join(cities)}")
+            return next(iter(cities.values()))
+        city = cities.get(system_id)
+        if city is None:
+            raise Problem("unknown-system", f"There are: {', '.join(cities)}.")
+        return city
+
+    def cache(self, until: datetime | None) -> str:
+        """`Cache-Control` of what holds until some time; None for no longer than need be."""
+        seconds = 0 if until is None else int((until - self.now()).total_seconds())
+        scope = "private" if self.configured.api_keys else "public"
+        return f"{scope}, max-age={min(max(seconds, LEAST_S), MOST_S)}"
+
+
+def forecast(city: City) -> Forecast:
+    """The forecast of a system.
+
+    Raises:
+        Problem: There is none.
+    """
+    if city.forecast is None:
+        raise Problem("no-forecast", f"{city.system_id} has not been forecast yet.")
+    return city.forecast
+
+
+async def large(city: City, key: tuple[Any, ...], make: Callable[[], bytes]) -> Ready:
+    """An answer about many stations: as it was made before, or made while others are answered.
+
+    Args:
+        city: Keeps it.
+        key: Among what is kept.
+        make: Makes it.
+    """
+    kept = city.kept(key)
+    return await run_in_threadpool(city.made, key, make) if kept is None else kept
+
+
+def _once(request: Request) -> None:
+    # The last of several would count, and nobody could tell.
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if names.count(name) > 1:
+            raise invalid(f"query.{name[:64]}", "stands twice")
+
+
+async def _serving(request: Request) -> Any:
+    if request.url.query:
+        _once(request)
+    return request.app.state.serving
+
+
+State = Annotated[Serving, Depends(_serving)]
+"""What a route asks for."""
+
+SystemId = Annotated[
+    str | None,
+    Field(
+        max_length=63,
+        description="The bike-share system; may be left out where there is one only",
+        examples=["citibike_nyc"],
+    ),
+]
+Limit = Annotated[int, Field(ge=1, le=5000, description="Stations, at most")]
+After = Annotated[
+    str | None,
+    Field(max_length=255, description="`next` of the page before: stations after this id"),
+]
+_NUMBER = r"[+-]?\d{1,3}(\.\d{1,12})?"
+BoxText = Annotated[
+    str | None,
+    Field(
+        pattern=f"^{_NUMBER}(,{_NUMBER}){{3}}$",
+        description="A part of the map: min_lon,min_lat,max_lon,max_lat [WGS 84 degrees]",
+        examples=["-74.02,40.70,-73.93,40.80"],
+    ),
+]
+
+
+class Nothing(BaseModel):
+    """No query parameters: a misspelt one is refused instead of passed over."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OfSystem(Nothing):
+    """Query parameters of every route about a system."""
+
+    system_id: SystemId = None
+
+
+Asked = Annotated[OfSystem, Query()]
+
+
+def box(text: str | None) -> Box | None:
+    """A part of the map.
+
+    Raises:
+        Problem: It is none.
+    """
+    if text is None:
+        return None
+    found = Box(*(float(part) for part in text.split(",")))
+    if not (-180 <= found.min_lon <= found.max_lon <= 180):
+        raise invalid("query.bbox", "its longitudes must ascend, within -180 and 180")
+    if not (-90 <= found.min_lat <= found.max_lat <= 90):
+        raise invalid("query.bbox", "its latitudes must ascend, within -90 and 90")
+    return found

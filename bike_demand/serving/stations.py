@@ -1,0 +1,157 @@
+"""Routes about what was and is: systems, stations, and a station's past."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from bike_demand.serving import answers, queries
+from bike_demand.serving.city import City, Station, dumps
+from bike_demand.serving.forecasts import StationId
+from bike_demand.serving.problems import Problem, documented, invalid
+from bike_demand.serving.ready import Ready
+from bike_demand.serving.state import (
+    After,
+    Asked,
+    BoxText,
+    Limit,
+    Nothing,
+    OfSystem,
+    State,
+    box,
+    large,
+)
+from bike_demand.serving.times import EXAMPLE, Moment, told, told_or_none
+
+TICK: Final = timedelta(minutes=15)
+DAY: Final = timedelta(days=1)
+LONGEST: Final = 8 * DAY
+"""That is answered of a station's past."""
+
+router = APIRouter(tags=["stations"], responses=documented(401, 404, 422, 429, 503))
+
+
+class _Page(OfSystem):
+    limit: Limit = 500
+    after: After = None
+    q: Annotated[
+        str | None,
+        Field(max_length=100, description="Part of a name or number", examples=["Broadway"]),
+    ] = None
+    bbox: BoxText = None
+
+
+class _Span(OfSystem):
+    from_: Annotated[
+        Moment | None,
+        Field(
+            alias="from", description="First [UTC]; else a day before the last", examples=[EXAMPLE]
+        ),
+    ] = None
+    to: Annotated[
+        Moment | None,
+        Field(description="Last [UTC]; else the newest snapshot", examples=[EXAMPLE]),
+    ] = None
+
+
+@router.get("/systems", response_model=answers.Systems, summary="Which systems there are")
+async def systems(request: Request, serving: State, _: Annotated[Nothing, Query()]) -> Response:
+    """All bike-share systems that are followed."""
+    now = serving.now()
+    told_of = [_told(city, now) for city in serving.follower.cities.values()]
+    return Ready(dumps({"systems": told_of})).response(request, serving.cache(None))
+
+
+@router.get("/stations", response_model=answers.Stations, summary="Stations, page by page")
+async def stations(request: Request, serving: State, asked: Annotated[_Page, Query()]) -> Response:
+    """The active stations by id, each with its newest snapshot."""
+    city = serving.city(asked.system_id)
+    wanted = box(asked.bbox)
+    key = ("stations", asked.limit, asked.after, asked.q, wanted)
+    make = city.station_page(asked.limit, asked.after, asked.q, wanted)
+    ready = await large(city, key, make)
+    return ready.response(request, _until_next_tick(city, serving))
+
+
+# Ids may hold slashes. The route of a station's forecast is declared before.
+@router.get("/stations/{station_id:path}", response_model=answers.OneStation, summary="A station")
+async def station(
+    request: Request, serving: State, station_id: StationId, asked: Asked
+) -> Response:
+    """A station with its newest snapshot; one that has left, too."""
+    city = serving.city(asked.system_id)
+    body = city.one_station(_known(city, station_id))
+    return Ready(body).response(request, _until_next_tick(city, serving))
+
+
+@router.get(
+    "/history/{station_id:path}", response_model=answers.History, summary="A station's past"
+)
+def history(
+    request: Request, serving: State, station_id: StationId, asked: Annotated[_Span, Query()]
+) -> Response:
+    """What a station was like, quarter of an hour by quarter of an hour, over 8 days at most."""
+    city = serving.city(asked.system_id)
+    known = _known(city, station_id)
+    first, last = _span(asked, city.state.observed_at or serving.now())
+    values = {"system": city.system_id, "station": station_id, "first": first, "last": last}
+    rows = serving.database.ask(queries.HISTORY, values)
+    told_of = {
+        "system_id": city.system_id,
+        "timezone": city.timezone,
+        "station_id": station_id,
+        "from": told(first),
+        "to": told(last),
+        "observations": [
+            {
+                "observed_at": told(at),
+                "num_bikes_available": bikes,
+                "num_ebikes_available": ebikes,
+                "num_docks_available": docks,
+                "capacity": known.capacity,
+            }
+            for at, bikes, ebikes, docks in rows
+        ],
+    }
+    return Ready(dumps(told_of)).response(request, _until_next_tick(city, serving))
+
+
+def _known(city: City, station_id: str) -> Station:
+    found = city.stations.get(station_id)
+    if found is None:
+        raise Problem("unknown-station", f"{city.system_id} has no station of this id.")
+    return found
+
+
+def _span(asked: _Span, newest: datetime) -> tuple[datetime, datetime]:
+    """From the first tick to the last that are asked for."""
+    try:
+        last = asked.to or (newest if asked.from_ is None else max(newest, asked.from_))
+        first = asked.from_ or last - DAY
+        first = first + (datetime.min.replace(tzinfo=UTC) - first) % TICK
+    except OverflowError:
+        raise invalid("query.from", "lies outside of what can be") from None
+    if first > last and asked.from_ is not None and asked.from_ > last:
+        raise invalid("query.from", "must not be later than 'to'")
+    if last - first > LONGEST:
+        raise invalid("query.from", f"must be {LONGEST.days} days before 'to' at most")
+    return first, last
+
+
+def _told(city: City, now: datetime) -> dict[str, object]:
+    lat, lon = city.middle
+    return {
+        "system_id": city.system_id,
+        "timezone": city.timezone,
+        "stations": len(city.active),
+        "lat": lat,
+        "lon": lon,
+        "origin_at": told_or_none(city.forecast.origin_at if city.forecast else None),
+        "stale": city.is_stale(now),
+    }
+
+
+def _until_next_tick(city: City, serving: State) -> str:
+    newest = city.state.observed_at
+    return serving.cache(None if newest is None else newest + TICK)

@@ -1,0 +1,42 @@
+"""Times as the API has them: UTC, ISO 8601, `2026-05-01T12:00:00Z`."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+EXAMPLE: Final = "2026-05-01T12:00:00Z"
+_ISO: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def _read(value: Any) -> datetime:
+    wanted = f"must be a time with its offset from UTC, such as {EXAMPLE}"
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    if not isinstance(value, str) or not _ISO.fullmatch(value):
+        raise ValueError(wanted)
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(wanted) from None
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_read),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE]}),
+]
+"""A time that somebody asks for, with its offset from UTC."""
+
+
+def told(moment: datetime) -> str:
+    """A time as the API answers it, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def told_or_none(moment: datetime | None) -> str | None:
+    """Likewise, where there may be none."""
+    return None if moment is None else told(moment)
