@@ -5,11 +5,13 @@ import { counted, date, dateAndClock, dayAndClock, number, percent, relative } f
 
 const SHOWN = [1, 3, 6, 12, 24];
 
+const SERVED = new Set(["champion", "simple"]); // the others are only compared
+
 /** What was served at a horizon, of whichever model: means over all rows that came due. */
 export function pooled(horizons) {
   const found = new Map();
   for (const each of horizons) {
-    if (!each.rows) continue;
+    if (!each.rows || !SERVED.has(each.role)) continue;
     const sum = found.get(each.horizon) ?? { horizon: each.horizon, rows: 0, mae: 0, persistence: 0, inside: 0, insideRows: 0, observed: 0, forecast: 0 };
     sum.rows += each.rows;
     sum.mae += each.rows * each.mae;
@@ -33,11 +35,11 @@ export function pooled(horizons) {
   }));
 }
 
-/** @param {{accuracy: ?object, model: ?object, head: ?object, observedAt: ?number, zone: string}} data */
-export function showTrust(panel, { accuracy, model, head, observedAt, zone }) {
+/** @param {{accuracy: ?object, model: ?object, head: ?object, observedAt: ?number, zone: string, trouble: boolean}} data */
+export function showTrust(panel, { accuracy, model, head, observedAt, zone, trouble }) {
   const rows = accuracy ? pooled(accuracy.horizons) : null;
   refill(panel, [
-    rows ? lastWeek(rows) : html("p", { class: "empty-list" }, "Loading…"),
+    rows ? lastWeek(rows) : html("p", { class: "empty-list" }, trouble ? "Not known at the moment." : "Loading…"),
     facts(model, head, observedAt, zone),
     model?.events.length ? events(model.events, zone) : null,
   ]);

@@ -147,7 +147,7 @@ export class CityMap {
     const hidden = this.chosen && !this.map.getBounds().pad(-0.1).contains(this.chosen.at);
     if (this.chosen && (closer || hidden)) {
       this.whole = false;
-      const zoom = closer ? Math.max(this.map.getZoom(), 14) : this.map.getZoom();
+      const zoom = closer ? Math.max(this.map.getZoom(), 14.5) : this.map.getZoom();
       const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
       this.map.setView(this.chosen.at, zoom, { animate: !calm });
     }
@@ -192,7 +192,7 @@ export class CityMap {
   /** Points and sizes of the marks at this zoom. */
   #place() {
     const zoom = this.map.getZoom();
-    const usual = Math.min(14, Math.max(2.7, 4.4 * 1.42 ** (zoom - 12.2)));
+    const usual = Math.min(14, Math.max(2.7, 4.4 * 1.6 ** (zoom - 12.2)));
     const capacities = this.places.map((each) => each.capacity ?? 0).filter(Boolean);
     this.numbered = usual >= NUMBERS_FROM / 0.75;
     const mean = capacities.reduce((sum, each) => sum + each, 0) / (capacities.length || 1);

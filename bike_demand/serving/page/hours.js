@@ -22,6 +22,7 @@ export class Hours {
     this.asking = latest();
     this.settling = 0;
     this.playing = 0;
+    this.slider.disabled = this.play.disabled = true;
     this.slider.addEventListener("input", () => {
       this.stop();
       this.#go(Number(this.slider.value));
@@ -68,12 +69,21 @@ export class Hours {
     this.#playState();
   }
 
+  /** When what is there now was counted [ms], or null, and whether that is long ago. */
+  counted(at, old) {
+    this.countedAt = at;
+    this.old = old;
+    this.label();
+  }
+
   label() {
+    if (!this.zone) return;
     const at = this.time(this.step);
     const [strong, rest] = this.hour.children;
-    strong.textContent = at ? dayAndClock(at, this.zone) : "Now";
-    rest.textContent = `${at ? relative(at) : "as counted"} · ${place(this.zone)} time`;
-    const spoken = at ? `${spokenTime(at, this.zone)}, ${relative(at)}` : "Now, as observed";
+    strong.textContent = at ? dayAndClock(at, this.zone) : this.old ? "Latest" : "Now";
+    const when = at ? relative(at) : this.countedAt ? `counted ${clock(this.countedAt, this.zone)}` : "not counted yet";
+    rest.textContent = `${when} · ${place(this.zone)} time`;
+    const spoken = at ? `${spokenTime(at, this.zone)}, ${relative(at)}` : `${strong.textContent}, ${when}`;
     this.slider.setAttribute("aria-valuetext", spoken);
     this.slider.style.setProperty("--share", String(this.step / 24));
   }

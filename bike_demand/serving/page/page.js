@@ -126,7 +126,10 @@ function judge(failures) {
   if (trouble && !known.stations.size) find("waiting").textContent = "No stations to show yet";
   showBanner();
   showFresh();
-  if (trouble) showRisksPanel();
+  if (trouble) {
+    showRisksPanel();
+    showTrustPanel();
+  }
 }
 
 /** A question of its own failed: the hour of the map, or a list. */
@@ -159,7 +162,7 @@ function useSystem(id) {
     html("p", {}, `Times are those of ${known.zone.replaceAll("_", " ")}. `,
       html("a", { href: "/docs" }, "The API behind this page"), " is open to programs, too."));
   card.hide();
-  hours.zone = known.zone;
+  hours.counted(null, false);
   hours.setForecast(id, null, known.zone);
   map.whole = true;
   const [, station] = fragment();
@@ -170,6 +173,7 @@ function takeStations({ stations, observed_at: observedAt, timezone }) {
   const first = known.stations.size === 0;
   known.zone = timezone ?? known.zone;
   known.observedAt = observedAt ? Date.parse(observedAt) : null;
+  hours.counted(known.observedAt, oldCounts());
   known.stations = new Map(stations.map((each) => [each.station_id, each]));
   map.setStations(stations);
   showMap();
@@ -396,7 +400,7 @@ function showRisksPanel() {
 
 function showTrustPanel() {
   const { accuracy, model, head, observedAt, zone } = known;
-  showTrust(find("trust"), { accuracy, model, head, observedAt, zone });
+  showTrust(find("trust"), { accuracy, model, head, observedAt, zone, trouble: trouble !== null });
 }
 
 const oldCounts = () => known.observedAt !== null && Date.now() - known.observedAt > OLD_COUNTS_MS;
@@ -527,12 +531,12 @@ document.addEventListener("visibilitychange", () => {
 });
 addEventListener("online", () => refresh());
 setInterval(() => {
-  hours.label();
+  hours.counted(known.observedAt, oldCounts());
   showFresh();
   showBanner();
 }, 30_000);
 
 watchTheme(find("theme"), showMap);
-hours.zone = known.zone;
-hours.label();
+showRisksPanel();
+showTrustPanel();
 refresh();
