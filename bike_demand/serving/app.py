@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -56,6 +56,7 @@ def create_app(
     *,
     now: Callable[[], datetime] = utc_now,
     every_s: float = EVERY_S,
+    log: TextIO | None = None,
 ) -> FastAPI:
     """The app; what it needs is opened as it starts.
 
@@ -63,6 +64,7 @@ def create_app(
         configured: The settings.
         now: The present, UTC.
         every_s: How often is looked for what is new [s].
+        log: Where requests are written down; None for nowhere.
     """
     database = Database(
         lambda: databases.locate(configured.revealed_serving_url(), configured.home)
@@ -85,7 +87,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # it would load scripts from another host
         redoc_url=None,
-        middleware=_middleware(configured, numbers),
+        middleware=_middleware(configured, numbers, log),
     )
     app.state.serving = Serving(configured, database, follower, now)
     problems.install(app)
@@ -97,9 +99,9 @@ def create_app(
     return app
 
 
-def _middleware(configured: Settings, numbers: Numbers) -> list[Middleware]:
+def _middleware(configured: Settings, numbers: Numbers, log: TextIO | None) -> list[Middleware]:
     """From the outside in."""
-    guarded = Middleware(Envelope, security.headers(configured.tiles_url), numbers)
+    guarded = Middleware(Envelope, security.headers(configured.tiles_url), numbers, log)
     door = Middleware(Door, configured.api_keys, security.Rate(configured.serving_rate))
     if not configured.serving_origins:
         return [guarded, door]

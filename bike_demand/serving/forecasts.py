@@ -2,26 +2,27 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from bike_demand.serving import answers
 from bike_demand.serving.city import HOUR
 from bike_demand.serving.problems import Problem, documented, invalid
-from bike_demand.serving.state import After, BoxText, Limit, OfSystem, State, box, forecast, large
+from bike_demand.serving.state import (
+    After,
+    BoxText,
+    Limit,
+    OfSystem,
+    asks,
+    box,
+    forecast,
+    large,
+    read,
+    serving_of,
+)
 from bike_demand.serving.times import EXAMPLE, Moment, told
 
 router = APIRouter(tags=["forecasts"], responses=documented(401, 404, 422, 429, 503))
-
-StationId = Annotated[
-    str,
-    Path(
-        min_length=1,
-        max_length=255,
-        description="The station, as its feed names it",
-        examples=["66db237e-0aca"],
-    ),
-]
 
 
 class _Hours(OfSystem):
@@ -51,14 +52,15 @@ class _Risks(OfSystem):
     "/stations/{station_id:path}/forecast",
     response_model=answers.StationForecast,
     summary="A station's next hours",
+    openapi_extra=asks(_Hours, station=True),
 )
-async def station_forecast(
-    request: Request, serving: State, station_id: StationId, asked: Annotated[_Hours, Query()]
-) -> Response:
+async def station_forecast(request: Request) -> Response:
     """What is expected of a station at each hour.
 
     The mean, quantiles, and how likely it is to be without bikes or without free docks.
     """
+    serving, asked = serving_of(request), read(request, _Hours)
+    station_id = request.path_params["station_id"]
     city = serving.city(asked.system_id)
     found = forecast(city)
     if station_id not in found.stations:
@@ -73,11 +75,15 @@ async def station_forecast(
     return ready.response(request, serving.cache(found.expires_at))
 
 
-@router.get("/forecast", response_model=answers.CityForecast, summary="All stations at one time")
-async def whole_city(
-    request: Request, serving: State, asked: Annotated[_City, Query()]
-) -> Response:
+@router.get(
+    "/forecast",
+    response_model=answers.CityForecast,
+    summary="All stations at one time",
+    openapi_extra=asks(_City),
+)
+async def whole_city(request: Request) -> Response:
     """What is expected of all stations at a time of the next 24 hours."""
+    serving, asked = serving_of(request), read(request, _City)
     city = serving.city(asked.system_id)
     found, wanted, now = forecast(city), box(asked.bbox), serving.now()
     target: int | None
@@ -94,9 +100,15 @@ async def whole_city(
     return ready.response(request, serving.cache(found.expires_at))
 
 
-@router.get("/risks", response_model=answers.Risks, summary="The stations most at risk")
-async def risks(request: Request, serving: State, asked: Annotated[_Risks, Query()]) -> Response:
+@router.get(
+    "/risks",
+    response_model=answers.Risks,
+    summary="The stations most at risk",
+    openapi_extra=asks(_Risks),
+)
+async def risks(request: Request) -> Response:
     """The stations in service that are most likely to be without bikes, or without free docks."""
+    serving, asked = serving_of(request), read(request, _Risks)
     city = serving.city(asked.system_id)
     found = forecast(city)
     key, make = city.most_at_risk(found, asked.kind, asked.hours, asked.limit, serving.now())

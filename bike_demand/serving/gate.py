@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TextIO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,12 +32,20 @@ class Envelope:
         app: What answers.
         headers: Of every answer.
         numbers: Where it is counted.
+        log: Where it is written down; None for nowhere.
     """
 
-    def __init__(self, app: ASGIApp, headers: list[tuple[bytes, bytes]], numbers: Numbers) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        headers: list[tuple[bytes, bytes]],
+        numbers: Numbers,
+        log: TextIO | None,
+    ) -> None:
         self._app = app
         self._headers = headers
         self._numbers = numbers
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
@@ -77,7 +85,7 @@ class Envelope:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "none")
             self._numbers.count(route, method, status, seconds)
-            if logs.REQUESTS.isEnabledFor(logging.INFO):
+            if self._log is not None:
                 fields = {
                     "request_id": request_id,
                     "method": method,
@@ -88,7 +96,7 @@ class Envelope:
                     "bytes": length,
                     "client": scope.get("who") or (scope.get("client") or ("",))[0],
                 }
-                logs.REQUESTS.info("request", extra={logs.FIELDS: fields})
+                logs.request(self._log, fields)
 
 
 class Door:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -10,7 +10,7 @@ from bike_demand.serving import answers, security
 from bike_demand.serving.city import City, dumps
 from bike_demand.serving.numbers import Numbers
 from bike_demand.serving.problems import Problem, documented
-from bike_demand.serving.state import Nothing, State
+from bike_demand.serving.state import Nothing, Serving, read, serving_of
 from bike_demand.serving.times import told_or_none
 
 router = APIRouter(tags=["operation"])
@@ -26,8 +26,9 @@ _TOKEN = HTTPBearer(
     summary="Is the process alive?",
     responses=documented(422),
 )
-async def health(_: Annotated[Nothing, Query()]) -> Response:
+async def health(request: Request) -> Response:
     """Yes."""
+    read(request, Nothing)
     return Response(b'{"status":"alive"}', 200, _NO_STORE, "application/json")
 
 
@@ -40,8 +41,9 @@ async def health(_: Annotated[Nothing, Query()]) -> Response:
         **documented(422),
     },
 )
-def ready(serving: State, _: Annotated[Nothing, Query()]) -> Response:
+def ready(request: Request) -> Response:
     """Whether the database answers and every system has a forecast, and how old that is."""
+    serving, _ = serving_of(request), read(request, Nothing)
     try:
         serving.database.ask("SELECT 1", {})
         database, cities = True, [*serving.follower.cities.values()]
@@ -65,11 +67,11 @@ def ready(serving: State, _: Annotated[Nothing, Query()]) -> Response:
     responses=documented(401, 403, 422, 429, 503),
 )
 def reload(
-    serving: State,
-    _: Annotated[Nothing, Query()],
+    request: Request,
     given: Annotated[HTTPAuthorizationCredentials | None, Depends(_TOKEN)],
 ) -> Response:
     """For the impatient: what is new is found within seconds anyway."""
+    serving, _ = serving_of(request), read(request, Nothing)
     token = serving.configured.serving_reload_token
     if token is None:
         raise Problem("no-token", "BIKE_DEMAND_SERVING_RELOAD_TOKEN is not set.")
@@ -104,14 +106,15 @@ def metrics(numbers: Numbers) -> APIRouter:
             **documented(401, 422, 429),
         },
     )
-    def told(_: Annotated[Nothing, Query()]) -> Response:
+    def told(request: Request) -> Response:
         """Requests, what is held, and what tables tell: docs/monitoring.md."""
+        read(request, Nothing)
         return Response(numbers.told(), 200, _NO_STORE, CONTENT_TYPE_LATEST)
 
     return route
 
 
-def _readiness(city: City, serving: State) -> dict[str, object]:
+def _readiness(city: City, serving: Serving) -> dict[str, object]:
     now, found = serving.now(), city.forecast
     return {
         "system_id": city.system_id,

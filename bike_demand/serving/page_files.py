@@ -1,16 +1,16 @@
 """The page: static files from the folder `page`, read once, and what the page has to know."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from bike_demand.serving import answers
 from bike_demand.serving.city import dumps
 from bike_demand.serving.problems import documented
 from bike_demand.serving.ready import Ready
-from bike_demand.serving.state import Nothing, State
+from bike_demand.serving.state import Nothing, read, serving_of
 
 FOLDER: Final = Path(__file__).parent / "page"
 INDEX: Final = "index.html"
@@ -67,11 +67,10 @@ settings_router = APIRouter(tags=["operation"])
     summary="What the page has to know",
     responses=documented(422, 429),
 )
-async def page_settings(
-    request: Request, serving: State, _: Annotated[Nothing, Query()]
-) -> Response:
+async def page_settings(request: Request) -> Response:
     """Whose map tiles to show, if any."""
-    configured = serving.configured
+    read(request, Nothing)
+    configured = serving_of(request).configured
     told_of = {
         "tiles_url": configured.tiles_url,
         "tiles_attribution": configured.tiles_attribution,

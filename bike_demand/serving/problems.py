@@ -96,6 +96,18 @@ def invalid(location: str, message: str) -> Problem:
     return Problem("invalid-request", f"{location}: {message}", errors=[error])
 
 
+def malformed(found: Sequence[Mapping[str, Any]], *where: str) -> Problem:
+    """What pydantic has found.
+
+    Args:
+        found: Its errors.
+        where: What stands before each of their locations.
+    """
+    errors = [_field_error(item, where) for item in found]
+    detail = "; ".join(f"{one.location}: {one.message}" for one in errors)
+    return Problem("invalid-request", detail, errors=errors)
+
+
 def answer(problem: Problem, path: str) -> Response:
     """The response.
 
@@ -140,9 +152,7 @@ def install(app: FastAPI) -> None:
 
     async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        errors = [_field_error(item) for item in error.errors()]
-        detail = "; ".join(f"{one.location}: {one.message}" for one in errors)
-        return answer(Problem("invalid-request", detail, errors=errors), request.url.path)
+        return answer(malformed(error.errors()), request.url.path)
 
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(HTTPException, http)
@@ -166,8 +176,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _field_error(item: Mapping[str, Any]) -> FieldError:
-    location = ".".join(str(part)[:64] for part in item["loc"])
+def _field_error(item: Mapping[str, Any], where: tuple[str, ...]) -> FieldError:
+    location = ".".join(str(part)[:64] for part in (*where, *item["loc"]))
     if item["type"] == "extra_forbidden":
         return FieldError(location=location, message="There is no such parameter")
     return FieldError(location=location, message=str(item["msg"]).removeprefix("Value error, "))

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 from typing import Final
 
 import click
@@ -25,7 +26,7 @@ def run(host: str, port: int) -> None:
     Raises:
         click.ClickException: The port is taken.
     """
-    app = create_app(settings.load())
+    app = create_app(settings.load(), log=sys.stderr)
     logs.configure()
     config = uvicorn.Config(
         app,

@@ -3,18 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from bike_demand.serving.city import Box, City, Forecast
 from bike_demand.serving.database import Database
 from bike_demand.serving.follow import Follower
-from bike_demand.serving.problems import Problem, invalid
+from bike_demand.serving.problems import Problem, invalid, malformed
 from bike_demand.serving.ready import Ready
 from bike_demand.settings import Settings
+
+_STATION: Final = {
+    "name": "station_id",
+    "in": "path",
+    "required": True,
+    "description": "The station, as its feed names it",
+    "schema": {"type": "string", "minLength": 1, "examples": ["66db237e-0aca"]},
+}
+_Asked = TypeVar("_Asked", bound="Nothing")
 
 LEAST_S: Final = 15
 MOST_S: Final = 900
@@ -83,22 +92,52 @@ async def large(city: City, key: tuple[Any, ...], make: Callable[[], bytes]) -> 
     return await run_in_threadpool(city.made, key, make) if kept is None else kept
 
 
-def _once(request: Request) -> None:
-    # The last of several would count, and nobody could tell.
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in names:
-        if names.count(name) > 1:
+def serving_of(request: Request) -> Serving:
+    """The state of the server that is asked."""
+    found: Serving = request.app.state.serving
+    return found
+
+
+def read(request: Request, asked: type[_Asked]) -> _Asked:
+    """The query of a request.
+
+    FastAPI would do as much, in as long as all the rest of an answer from memory takes.
+
+    Args:
+        request: As it came.
+        asked: What it may be.
+
+    Raises:
+        Problem: It is something else, or has a parameter twice.
+    """
+    if not request.scope["query_string"]:
+        return asked()
+    values: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in values:  # one of them would count, and nobody could tell which
             raise invalid(f"query.{name[:64]}", "stands twice")
+        values[name] = value
+    try:
+        return asked.model_validate(values)
+    except ValidationError as error:
+        raise malformed(error.errors(include_url=False), "query") from None
 
 
-async def _serving(request: Request) -> Any:
-    if request.url.query:
-        _once(request)
-    return request.app.state.serving
+def asks(asked: type["Nothing"], *, station: bool = False) -> dict[str, Any]:
+    """What `read` reads, for OpenAPI: the `openapi_extra` of a route.
 
+    Args:
+        asked: What the query may be.
+        station: Whether the path names a station.
+    """
+    schema = asked.model_json_schema()
+    parameters = [] if not station else [_STATION]
+    for name, wanted in schema["properties"].items() if "properties" in schema else ():
+        described = {"description": wanted.pop("description", "")}
+        wanted.pop("title", None)
+        parameters.append({"name": name, "in": "query", **described, "schema": wanted})
+    return {"parameters": parameters}
 
-State = Annotated[Serving, Depends(_serving)]
-"""What a route asks for."""
 
 SystemId = Annotated[
     str | None,
@@ -134,9 +173,6 @@ class OfSystem(Nothing):
     """Query parameters of every route about a system."""
 
     system_id: SystemId = None
-
-
-Asked = Annotated[OfSystem, Query()]
 
 
 def box(text: str | None) -> Box | None:

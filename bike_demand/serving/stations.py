@@ -3,24 +3,25 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from bike_demand.serving import answers, queries
 from bike_demand.serving.city import City, Station, dumps
-from bike_demand.serving.forecasts import StationId
 from bike_demand.serving.problems import Problem, documented, invalid
 from bike_demand.serving.ready import Ready
 from bike_demand.serving.state import (
     After,
-    Asked,
     BoxText,
     Limit,
     Nothing,
     OfSystem,
-    State,
+    Serving,
+    asks,
     box,
     large,
+    read,
+    serving_of,
 )
 from bike_demand.serving.times import EXAMPLE, Moment, told, told_or_none
 
@@ -55,17 +56,29 @@ class _Span(OfSystem):
     ] = None
 
 
-@router.get("/systems", response_model=answers.Systems, summary="Which systems there are")
-async def systems(request: Request, serving: State, _: Annotated[Nothing, Query()]) -> Response:
+@router.get(
+    "/systems",
+    response_model=answers.Systems,
+    summary="Which systems there are",
+    openapi_extra=asks(Nothing),
+)
+async def systems(request: Request) -> Response:
     """All bike-share systems that are followed."""
+    serving, _ = serving_of(request), read(request, Nothing)
     now = serving.now()
     told_of = [_told(city, now) for city in serving.follower.cities.values()]
     return Ready(dumps({"systems": told_of})).response(request, serving.cache(None))
 
 
-@router.get("/stations", response_model=answers.Stations, summary="Stations, page by page")
-async def stations(request: Request, serving: State, asked: Annotated[_Page, Query()]) -> Response:
+@router.get(
+    "/stations",
+    response_model=answers.Stations,
+    summary="Stations, page by page",
+    openapi_extra=asks(_Page),
+)
+async def stations(request: Request) -> Response:
     """The active stations by id, each with its newest snapshot."""
+    serving, asked = serving_of(request), read(request, _Page)
     city = serving.city(asked.system_id)
     wanted = box(asked.bbox)
     key = ("stations", asked.limit, asked.after, asked.q, wanted)
@@ -75,23 +88,30 @@ async def stations(request: Request, serving: State, asked: Annotated[_Page, Que
 
 
 # Ids may hold slashes. The route of a station's forecast is declared before.
-@router.get("/stations/{station_id:path}", response_model=answers.OneStation, summary="A station")
-async def station(
-    request: Request, serving: State, station_id: StationId, asked: Asked
-) -> Response:
+@router.get(
+    "/stations/{station_id:path}",
+    response_model=answers.OneStation,
+    summary="A station",
+    openapi_extra=asks(OfSystem, station=True),
+)
+async def station(request: Request) -> Response:
     """A station with its newest snapshot; one that has left, too."""
+    serving, asked = serving_of(request), read(request, OfSystem)
     city = serving.city(asked.system_id)
-    body = city.one_station(_known(city, station_id))
+    body = city.one_station(_known(city, request.path_params["station_id"]))
     return Ready(body).response(request, _until_next_tick(city, serving))
 
 
 @router.get(
-    "/history/{station_id:path}", response_model=answers.History, summary="A station's past"
+    "/history/{station_id:path}",
+    response_model=answers.History,
+    summary="A station's past",
+    openapi_extra=asks(_Span, station=True),
 )
-def history(
-    request: Request, serving: State, station_id: StationId, asked: Annotated[_Span, Query()]
-) -> Response:
+def history(request: Request) -> Response:
     """What a station was like, quarter of an hour by quarter of an hour, over 8 days at most."""
+    serving, asked = serving_of(request), read(request, _Span)
+    station_id = request.path_params["station_id"]
     city = serving.city(asked.system_id)
     known = _known(city, station_id)
     first, last = _span(asked, city.state.observed_at or serving.now())
@@ -152,6 +172,6 @@ def _told(city: City, now: datetime) -> dict[str, object]:
     }
 
 
-def _until_next_tick(city: City, serving: State) -> str:
+def _until_next_tick(city: City, serving: Serving) -> str:
     newest = city.state.observed_at
     return serving.cache(None if newest is None else newest + TICK)

@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from bike_demand.serving import answers, queries
 from bike_demand.serving.city import dumps
 from bike_demand.serving.problems import documented
 from bike_demand.serving.ready import Ready
-from bike_demand.serving.state import Asked, OfSystem, State
+from bike_demand.serving.state import OfSystem, asks, read, serving_of
 from bike_demand.serving.times import told
 
 router = APIRouter(tags=["trust"], responses=documented(401, 404, 422, 429, 503))
@@ -34,9 +34,15 @@ class _Days(OfSystem):
     days: Annotated[int, Field(ge=1, le=60, description="How far back [days]")] = 7
 
 
-@router.get("/accuracy", response_model=answers.AccuracyOfDays, summary="How forecasts have fared")
-def accuracy(request: Request, serving: State, asked: Annotated[_Days, Query()]) -> Response:
+@router.get(
+    "/accuracy",
+    response_model=answers.AccuracyOfDays,
+    summary="How forecasts have fared",
+    openapi_extra=asks(_Days),
+)
+def accuracy(request: Request) -> Response:
     """Errors of the forecasts that came due, by hours ahead, beside those of persistence."""
+    serving, asked = serving_of(request), read(request, _Days)
     city, until = serving.city(asked.system_id), serving.now()
     since = until - timedelta(days=asked.days)
     values = {"system": city.system_id, "since": since, "until": until}
@@ -50,9 +56,15 @@ def accuracy(request: Request, serving: State, asked: Annotated[_Days, Query()])
     return Ready(dumps(told_of)).response(request, serving.cache(None))
 
 
-@router.get("/model", response_model=answers.Model, summary="Which model forecasts")
-def model(request: Request, serving: State, asked: Asked) -> Response:
+@router.get(
+    "/model",
+    response_model=answers.Model,
+    summary="Which model forecasts",
+    openapi_extra=asks(OfSystem),
+)
+def model(request: Request) -> Response:
     """The champion, how good it was on days it had not seen, and what was done about models."""
+    serving, asked = serving_of(request), read(request, OfSystem)
     city = serving.city(asked.system_id)
     reign, algorithm, scores, events = serving.database.read(
         lambda connection: queries.model(connection, city.system_id)
