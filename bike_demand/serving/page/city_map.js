@@ -14,8 +14,9 @@ const LINES_PX = 130; // least distance of the lines of a map without tiles
 const Drawing = L.Path.extend({
   options: { interactive: false },
 
-  initialize(draw) {
+  initialize(draw, options) {
     this._draw = draw;
+    L.setOptions(this, options);
   },
 
   _project() {
@@ -69,7 +70,10 @@ export class CityMap {
     L.control.scale({ imperial: false, position: "bottomright", maxWidth: 110 }).addTo(this.map);
     this.#buttons();
     this.map.setView([0, 0], 12);
-    this.ground = new Drawing((context, bounds) => this.#drawGround(context, bounds));
+    // What lies under the marks has a canvas of its own: it need not be drawn again with them.
+    this.map.createPane("ground").style.zIndex = "250";
+    const under = { pane: "ground", renderer: L.canvas({ pane: "ground", padding: 0.4 }) };
+    this.ground = new Drawing((context, bounds) => this.#drawGround(context, bounds), under);
     this.marks = new Drawing((context, bounds) => this.#drawMarks(context, bounds));
     if (!this.tiled) this.ground.addTo(this.map);
     this.marks.addTo(this.map);
@@ -122,13 +126,15 @@ export class CityMap {
   /** What each station shows: `look(id)` gives `{key, text}`, `kinds` those keys' marks in order. */
   restyle(kinds, dark, look) {
     this.kinds = kinds;
-    this.dark = dark;
+    if (this.dark !== dark) {
+      this.dark = dark;
+      this.ground.redraw();
+    }
     for (const each of this.places) {
       const { key, text } = look(each.id);
       each.mark = key;
       each.text = text;
     }
-    this.ground.redraw();
     this.marks.redraw();
     if (this.pointed) this.#point(this.pointed, true);
   }

@@ -332,13 +332,11 @@ function showMap() {
   const now = step === 0;
   const kinds = marks(shown.view, isDark(), now);
   const counts = new Map();
-  performance.mark("restyle-begins");
   map.restyle(kinds, isDark(), (id) => {
     const mark = markOf(shown.view, known.stations.get(id), rows?.get(id) ?? null, now);
     counts.set(mark.key, (counts.get(mark.key) ?? 0) + 1);
     return mark;
   });
-  performance.measure("restyle", "restyle-begins");
   find("view-bikes").textContent = now ? "Bikes now" : "Bikes expected";
   showLegend(kinds, counts, now);
   card.choose(hours.time());
