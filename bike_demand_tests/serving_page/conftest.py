@@ -117,6 +117,7 @@ def window(browser) -> Iterator[Callable[..., Page]]:
             elif time == "flows":
                 page.clock.install(time=NOW)
             page.complaints = Complaints(page)
+            page.route(lambda asked: not asked.startswith(url), lambda route: route.abort())
             page.goto(f"/{fragment}")
             page.locator(shown).first.wait_for()
             return page

@@ -1,6 +1,7 @@
 // Questions to the API: the key, problem answers, and what supersedes what.
 
 const KEY = "bike_demand.api_key";
+const PATIENCE_MS = 30_000;
 
 /** An answer that is none: status 0 if nobody answered at all. */
 export class Problem extends Error {
@@ -26,12 +27,13 @@ export async function get(path, query = {}, signal = undefined) {
     Object.entries(query).filter(([, value]) => value !== null && value !== undefined),
   );
   const secret = key.get();
+  const patience = AbortSignal.timeout(PATIENCE_MS);
   let response;
   try {
     response = await fetch(asked.size ? `${path}?${asked}` : path, {
       cache: "no-cache",
       headers: secret ? { "X-API-Key": secret } : {},
-      signal,
+      signal: signal ? AbortSignal.any([signal, patience]) : patience,
     });
     if (response.ok) return await response.json();
   } catch (error) {

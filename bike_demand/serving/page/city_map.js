@@ -198,8 +198,9 @@ export class CityMap {
   /** Points and sizes of the marks at this zoom. */
   #place() {
     const zoom = this.map.getZoom();
-    const usual = Math.min(14, Math.max(2.7, 4.4 * 1.6 ** (zoom - 12.2)));
+    const usual = Math.min(13, Math.max(2.7, 4.4 * 1.6 ** (zoom - 12.2)));
     const capacities = this.places.map((each) => each.capacity ?? 0).filter(Boolean);
+    this.usual = usual;
     this.numbered = usual >= NUMBERS_FROM / 0.75;
     const mean = capacities.reduce((sum, each) => sum + each, 0) / (capacities.length || 1);
     for (const each of this.places) {
@@ -264,7 +265,10 @@ export class CityMap {
     }
     for (const kind of this.kinds) {
       const here = byKind.get(kind.key);
-      if (here.length) drawKind(context, kind, here, colours, this.numbered);
+      if (!here.length) continue;
+      // Where marks wear numbers, each is drawn with its own: a mark above another hides both.
+      if (this.numbered) for (const each of here) drawKind(context, kind, [each], colours, this);
+      else drawKind(context, kind, here, colours, this);
     }
     for (const [place, width] of [[this.pointed, 2], [this.chosen, 3]]) {
       if (!place?.point) continue;
@@ -346,7 +350,7 @@ export class CityMap {
   }
 }
 
-function drawKind(context, kind, places, colours, numbered) {
+function drawKind(context, kind, places, colours, { usual, numbered }) {
   if (kind.shape === "cross") {
     context.strokeStyle = kind.colour;
     context.lineWidth = 1.4;
@@ -361,37 +365,43 @@ function drawKind(context, kind, places, colours, numbered) {
     context.stroke();
     return;
   }
-  const ring = kind.shape === "ring" || kind.shape === "target";
-  const usual = places[0].radius;
-  const line = ring ? Math.max(1.6, usual * (kind.shape === "ring" ? 0.3 : 0.2)) : 0.8;
-  circles(context, places, (radius) => radius * kind.size - (ring ? line / 2 : 0));
+  const size = ({ radius }) => (kind.even ? usual : radius) * kind.size;
+  const ring = kind.shape === "ring";
+  const line = ring ? Math.max(1.6, usual * 0.3) : 0.8;
+  const target = kind.shape === "target";
+  const inner = (place) => (target && !numbered ? size(place) - usual * 0.32 - 0.8 : size(place));
+  circles(context, places, (place) => inner(place) - (ring ? line / 2 : 0));
   context.fillStyle = ring ? colours.area : kind.colour;
   context.fill();
   context.strokeStyle = ring ? kind.colour : colours.edge;
   context.lineWidth = line;
   context.stroke();
-  if (kind.shape === "target") {
-    circles(context, places, (radius) => radius * kind.size - line - Math.max(1.1, usual * 0.12));
-    context.fillStyle = kind.colour;
-    context.fill();
+  if (target) {
+    const width = Math.max(1.3, usual * 0.14);
+    circles(context, places, (place) => (numbered ? size(place) + width * 1.6 : size(place) - width / 2));
+    context.strokeStyle = kind.colour;
+    context.lineWidth = width;
+    context.stroke();
   }
   if (!kind.label || !numbered) return;
   context.fillStyle = kind.label;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  for (const { point, radius, text } of places) {
-    const size = radius * kind.size;
-    if (size < NUMBERS_FROM * 0.9 || !text) continue;
-    context.font = `650 ${Math.round(Math.min(13, size * (text.length > 1 ? 0.92 : 1.1)))}px Inter, sans-serif`;
+  for (const place of places) {
+    const { point, text } = place;
+    const room = size(place);
+    if (room < NUMBERS_FROM * 0.9 || !text) continue;
+    context.font = `650 ${Math.round(Math.min(13, room * (text.length > 1 ? 0.92 : 1.1)))}px Inter, sans-serif`;
     context.fillText(text, point.x, point.y + 0.5);
   }
 }
 
 function circles(context, places, size) {
   context.beginPath();
-  for (const { point, radius } of places) {
-    const each = Math.max(0.6, size(radius));
-    context.moveTo(point.x + each, point.y);
-    context.arc(point.x, point.y, each, 0, 2 * Math.PI);
+  for (const place of places) {
+    const { x, y } = place.point;
+    const radius = Math.max(0.6, size(place));
+    context.moveTo(x + radius, y);
+    context.arc(x, y, radius, 0, 2 * Math.PI);
   }
 }

@@ -17,7 +17,7 @@ export class Hours {
     Object.assign(this, parts);
     this.told = told;
     this.step = 0;
-    this.shown = { step: 0, rows: null };
+    this.shown = { step: 0, at: null, rows: null };
     this.rows = new Map(); // step -> Map of rows by station
     this.asking = latest();
     this.settling = 0;
@@ -43,7 +43,7 @@ export class Hours {
       if (!head) {
         this.stop();
         this.step = Number((this.slider.value = "0"));
-        this.shown = { step: 0, rows: null };
+        this.shown = { step: 0, at: null, rows: null };
       }
     }
     this.label();
@@ -52,7 +52,7 @@ export class Hours {
   }
 
   /** When a step is: of the forecast's hours, or null for now. */
-  time(step = this.shown.step) {
+  time(step) {
     return step && this.head ? Date.parse(this.head.origin_at) + step * HOUR : null;
   }
 
@@ -105,6 +105,10 @@ export class Hours {
     } catch (error) {
       if (overtaken(error)) return;
       this.stop();
+      // The slider goes back to what the map shows.
+      this.step = this.shown.step;
+      this.slider.value = String(this.step);
+      this.label();
       this.told.failed(error);
     }
     this.hour.classList.remove("loading");
@@ -125,7 +129,9 @@ export class Hours {
 
   #show() {
     this.hour.classList.remove("loading");
-    this.shown = { step: this.step, rows: this.step ? this.rows.get(this.step) : null };
+    this.shown = {
+      step: this.step, at: this.time(this.step), rows: this.step ? this.rows.get(this.step) : null,
+    };
     this.told.show();
   }
 

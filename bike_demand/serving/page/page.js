@@ -312,7 +312,7 @@ function showStation() {
     : null;
   card.show({
     station: stationFacts(id), zone: known.zone, forecast, history: past, alternative,
-    trouble: words, chosen: hours.time(),
+    trouble: words, chosen: hours.shown.at,
   });
 }
 
@@ -339,13 +339,13 @@ function showMap() {
   });
   find("view-bikes").textContent = now ? "Bikes now" : "Bikes expected";
   showLegend(kinds, counts, now);
-  card.choose(hours.time());
+  card.choose(hours.shown.at);
 }
 
 const VIEWS = { bikes: ["Bikes now", "Bikes expected"], empty: ["No bikes now", "Risk of no bikes"], full: ["No free dock now", "Risk of no free dock"] };
 
 function showLegend(kinds, counts, now) {
-  const at = hours.time();
+  const at = hours.shown.at;
   const words = VIEWS[shown.view][now ? 0 : 1];
   const rows = kinds
     .filter((kind) => counts.get(kind.key) || !["closed", "unknown"].includes(kind.key))
@@ -382,7 +382,7 @@ function describe(id) {
   }
   return [
     called(station),
-    `${clock(hours.time(), known.zone)}: about ${counted(Math.round(row.bikes), "bike")} (${row.p10}–${row.p90})`,
+    `${clock(hours.shown.at, known.zone)}: about ${counted(Math.round(row.bikes), "bike")} (${row.p10}–${row.p90})`,
     `No bikes ${percent(row.p_empty)}${row.p_full === null ? "" : `, no free dock ${percent(row.p_full)}`}`,
   ];
 }

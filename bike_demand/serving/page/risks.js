@@ -29,7 +29,7 @@ export function showRisks(panel, { answer, zone, name, open, chosen, trouble }) 
     const bar = html("i", { class: `bar ${kind}` });
     bar.style.setProperty("--share", String(each.probability));
     const near = each.neighbour_id !== null && each.neighbour_id !== undefined
-      ? `${distance(each.neighbour_distance)} to ${name(each.neighbour_id)}${each.neighbour_shares ? `, likely ${kind}, too` : ""}`
+      ? `${distance(each.neighbour_distance)} to ${name(each.neighbour_id)}${each.neighbour_shares ? ", also at risk" : ""}`
       : "no other station near";
     return html("li", {},
       html("button", {

@@ -28,12 +28,13 @@ const RISK_LIMITS = [0.05, 0.2, 0.4, 0.6];
 
 /**
  * The kinds of mark of a view, least important first: that is the order in which they are drawn.
- * `size` is relative to a station's usual one.
+ * `size` is relative to a station's usual one, and to that of all where marks are `even`: else a
+ * large station's small risk would look like a small one's large.
  */
 export function marks(view, dark, now) {
   const colours = palette(dark);
   const closed = { key: "closed", words: "Not in service", shape: "cross", colour: colours.outline, size: 0.55 };
-  const unknown = { key: "unknown", words: "Not known", shape: "dot", colour: colours.quiet, size: 0.35 };
+  const unknown = { key: "unknown", words: "Not known", shape: "disc", colour: colours.quiet, size: 0.35 };
   if (view === "bikes") {
     return [
       unknown,
@@ -52,15 +53,15 @@ export function marks(view, dark, now) {
     return [
       unknown,
       closed,
-      { key: "risk-0", words: words[0], shape: "disc", colour: ramp[0], size: 0.5 },
-      { key: "risk-4", words: words[1], shape: "disc", colour: view === "empty" ? colours.empty : colours.full, size: 1.2, label: dark ? "#14100a" : "#ffffff" },
+      { key: "risk-0", words: words[0], shape: "disc", even: true, colour: ramp[0], size: 0.5 },
+      { key: "risk-4", words: words[1], shape: "disc", even: true, colour: view === "empty" ? colours.empty : colours.full, size: 1.2, label: dark ? "#14100a" : "#ffffff" },
     ];
   }
   return [
     unknown,
     closed,
     ...RISKS.map((words, rank) => ({
-      key: `risk-${rank}`, words, shape: "disc", colour: ramp[rank], size: RISK_SIZES[rank],
+      key: `risk-${rank}`, words, shape: "disc", even: true, colour: ramp[rank], size: RISK_SIZES[rank],
       label: rank === 0 ? null : dark ? (rank === 1 ? "#ffffff" : "#14100a") : rank < 3 ? "#221203" : "#ffffff",
     })),
   ];

@@ -84,7 +84,7 @@ export class StationCard {
     const near = alternative
       ? html("span", { class: "near" }, "Nearest other station: ",
         html("button", { type: "button", class: "link", "data-hold": "near", onclick: () => this.told.open(alternative.id) }, alternative.name),
-        `, ${distance(alternative.distance)}${alternative.shares ? ", likely to be so, too" : ""}`)
+        `, ${distance(alternative.distance)}${alternative.shares ? ", also at risk" : ""}`)
       : null;
     return html("p", { class: "outlook" }, sentence(forecast.forecast, zone, station), near);
   }
