@@ -11,6 +11,7 @@ import psutil
 
 from bike_demand import settings
 from bike_demand.instance import abandoned, fail, open_instance, process_of
+from bike_demand.storage import reader
 from bike_demand.storage.warehouse import open_warehouse
 
 LOOK_S = 20.0
@@ -20,12 +21,18 @@ LOOK_S = 20.0
 def migrate() -> None:
     """Make the tables of the warehouse and of Dagster, or change them to this version's.
 
+    Where its password is set, the role that the API's server reads with is let in.
+
     Raises:
         StorageError: A database does not answer, or refuses.
     """
     configured = settings.load()
     open_warehouse(configured.revealed_postgres_url(), configured.home).url()
     click.echo("The warehouse is at this version.")
+    if configured.serving_db_password is not None:
+        password = configured.serving_db_password.get_secret_value()
+        reader.admit(open_warehouse(configured.revealed_postgres_url(), configured.home), password)
+        click.echo(f"The role {reader.ROLE} may read it.")
     with open_instance() as instance:
         instance.upgrade()
     click.echo("Dagster's database is at this version.")

@@ -42,7 +42,8 @@ DESCRIPTION: Final = """
 How many bikes and free docks a bike-share system's stations will have in the next 24 hours.
 
 All times are UTC, in ISO 8601. Counts are bikes or docks, probabilities lie between 0 and 1,
-distances are metres, places WGS 84 degrees. What is wrong is told as a problem (RFC 9457).
+distances are metres, places WGS 84 degrees. What is wrong is told as a problem (RFC 9457). Answers
+have an `ETag`: sent back as `If-None-Match`, it is answered by 304 while nothing is new.
 """
 
 
@@ -87,13 +88,14 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # it would load scripts from another host
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         middleware=_middleware(configured, numbers, log),
     )
     app.state.serving = Serving(configured, database, follower, now)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.include_router(operation.metrics(numbers))
+    app.include_router(operation.metrics_router(numbers))
     app.include_router(page_files.router())
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

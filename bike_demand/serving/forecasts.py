@@ -7,7 +7,8 @@ from pydantic import Field
 
 from bike_demand.serving import answers
 from bike_demand.serving.city import HOUR
-from bike_demand.serving.problems import Problem, documented, invalid
+from bike_demand.serving.problems import OF_DATA, Problem, documented, invalid
+from bike_demand.serving.ready import KEPT
 from bike_demand.serving.state import (
     After,
     BoxText,
@@ -22,7 +23,7 @@ from bike_demand.serving.state import (
 )
 from bike_demand.serving.times import EXAMPLE, Moment, told
 
-router = APIRouter(tags=["forecasts"], responses=documented(401, 404, 422, 429, 503))
+router = APIRouter(tags=["forecasts"], responses=KEPT | documented(*OF_DATA, "no-forecast"))
 
 
 class _Hours(OfSystem):
@@ -53,6 +54,7 @@ class _Risks(OfSystem):
     response_model=answers.StationForecast,
     summary="A station's next hours",
     openapi_extra=asks(_Hours, station=True),
+    responses=documented("unknown-system", "unknown-station"),
 )
 async def station_forecast(request: Request) -> Response:
     """What is expected of a station at each hour.

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from bike_demand.metrics import declared, stored
@@ -66,9 +67,14 @@ class Numbers:
         found[0].inc()
         found[1].observe(seconds)
 
-    def told(self) -> bytes:
-        """All numbers, as Prometheus reads them."""
-        return generate_latest(self.registry)
+    def told(self, accepted: str) -> tuple[bytes, str]:
+        """All numbers, as who scrapes reads them, and their content type.
+
+        Args:
+            accepted: `Accept`, of who scrapes.
+        """
+        encode, media = choose_encoder(accepted)
+        return encode(self.registry), media
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from bike_demand.serving import answers, security
 from bike_demand.serving.city import City, dumps
@@ -15,6 +14,8 @@ from bike_demand.serving.times import told_or_none
 
 router = APIRouter(tags=["operation"])
 _NO_STORE = {"Cache-Control": "no-store"}
+_TEXTS = ("text/plain", "application/openmetrics-text")
+_TEXT = {"schema": {"type": "string"}}
 _TOKEN = HTTPBearer(
     auto_error=False, scheme_name="ReloadToken", description="`BIKE_DEMAND_SERVING_RELOAD_TOKEN`"
 )
@@ -24,7 +25,7 @@ _TOKEN = HTTPBearer(
     "/health",
     response_model=answers.Alive,
     summary="Is the process alive?",
-    responses=documented(422),
+    responses=documented("invalid-request"),
 )
 async def health(request: Request) -> Response:
     """Yes."""
@@ -38,7 +39,7 @@ async def health(request: Request) -> Response:
     summary="Is there something to serve?",
     responses={
         503: {"model": answers.Readiness, "description": "The database or a forecast is missing"},
-        **documented(422),
+        **documented("invalid-request"),
     },
 )
 def ready(request: Request) -> Response:
@@ -64,7 +65,9 @@ def ready(request: Request) -> Response:
     "/model/reload",
     response_model=answers.Reload,
     summary="Read all that is stored anew",
-    responses=documented(401, 403, 422, 429, 503),
+    responses=documented(
+        "token-wrong", "no-token", "invalid-request", "too-many-requests", "database-unavailable"
+    ),
 )
 def reload(
     request: Request,
@@ -89,7 +92,7 @@ def reload(
     return Response(dumps({"systems": told_of}), 200, _NO_STORE, "application/json")
 
 
-def metrics(numbers: Numbers) -> APIRouter:
+def metrics_router(numbers: Numbers) -> APIRouter:
     """The route of the numbers.
 
     Args:
@@ -102,14 +105,15 @@ def metrics(numbers: Numbers) -> APIRouter:
         response_class=Response,
         summary="Numbers for Prometheus",
         responses={
-            200: {"description": "Text", "content": {"text/plain": {"schema": {"type": "string"}}}},
-            **documented(401, 422, 429),
+            200: {"description": "Text", "content": dict.fromkeys(_TEXTS, _TEXT)},
+            **documented("key-wanted", "invalid-request", "too-many-requests"),
         },
     )
-    def told(request: Request) -> Response:
+    def metrics(request: Request) -> Response:
         """Requests, what is held, and what tables tell: docs/monitoring.md."""
         read(request, Nothing)
-        return Response(numbers.told(), 200, _NO_STORE, CONTENT_TYPE_LATEST)
+        text, media = numbers.told(request.headers.get("accept", ""))
+        return Response(text, 200, _NO_STORE, media)
 
     return route
 

@@ -65,7 +65,7 @@ settings_router = APIRouter(tags=["operation"])
     "/page/settings.json",
     response_model=answers.PageSettings,
     summary="What the page has to know",
-    responses=documented(422, 429),
+    responses=documented("invalid-request", "too-many-requests"),
 )
 async def page_settings(request: Request) -> Response:
     """Whose map tiles to show, if any."""

@@ -159,21 +159,38 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, validation)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+_SECONDS: Final = {"type": "integer", "minimum": 1}
+_RETRY: Final = {
+    "Retry-After": {"description": "After how many seconds to ask again", "schema": _SECONDS}
+}
+OF_DATA: Final = (
+    "key-wanted",
+    "unknown-system",
+    "invalid-request",
+    "too-many-requests",
+    "database-unavailable",
+)
+"""Kinds that every route about a system may answer with."""
+
+
+def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """The problems that a route may answer with, for OpenAPI.
 
     Args:
-        statuses: Which.
+        kinds: Of `TITLES`.
     """
-    schema = {"$ref": "#/components/schemas/ProblemAnswer"}
-    words = {
-        status: "; ".join(title for of, title in TITLES.values() if of == status)
-        for status in statuses
-    }
-    return {
-        status: {"description": words[status], "content": {MEDIA: {"schema": schema}}}
-        for status in statuses
-    }
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        status, title = TITLES[kind]
+        words = f"{title} (`/problems#{kind}`)"
+        if status in found:
+            found[status]["description"] += f"; {words[0].lower()}{words[1:]}"
+            continue
+        schema = {"$ref": "#/components/schemas/ProblemAnswer"}
+        found[status] = {"description": words, "content": {MEDIA: {"schema": schema}}}
+        if status in {429, 503}:
+            found[status]["headers"] = _RETRY
+    return found
 
 
 def _field_error(item: Mapping[str, Any], where: tuple[str, ...]) -> FieldError:

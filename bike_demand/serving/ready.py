@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +18,18 @@ _LEVEL: Final = 5  # of 9: a tenth larger than the best, in half the time
 _JSON: Final = "application/json"
 _VARY: Final = (b"vary", b"Accept-Encoding")
 _GZIP: Final = (b"content-encoding", b"gzip")
+
+
+KEPT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "headers": {
+            "ETag": {"description": "Of this answer", "schema": {"type": "string"}},
+            "Cache-Control": {"description": "How long it holds", "schema": {"type": "string"}},
+        }
+    },
+    304: {"description": "Nothing is new since the answer whose `ETag` was sent"},
+}
+"""What OpenAPI says of each answer that is made here."""
 
 
 class Ready:

@@ -1,6 +1,7 @@
 """`bike-demand serve`: answers until it is ended."""
 
 import errno
+import signal
 import socket
 import sys
 from typing import Final
@@ -47,6 +48,9 @@ def run(host: str, port: int) -> None:
         raise click.ClickException(
             f"Port {port} of {host} is taken: choose another, --port."
         ) from None
+    # uvicorn raises what has ended it once more when it is done: that is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     with listening:
         click.echo(f"The API is at http://{host}:{port}/ (Ctrl-C ends it).", err=True)
         uvicorn.Server(config).run([listening])

@@ -131,12 +131,21 @@ def asks(asked: type["Nothing"], *, station: bool = False) -> dict[str, Any]:
         station: Whether the path names a station.
     """
     schema = asked.model_json_schema()
-    parameters = [] if not station else [_STATION]
-    for name, wanted in schema["properties"].items() if "properties" in schema else ():
-        described = {"description": wanted.pop("description", "")}
-        wanted.pop("title", None)
-        parameters.append({"name": name, "in": "query", **described, "schema": wanted})
-    return {"parameters": parameters}
+    parameters = [_STATION] if station else []
+    return {
+        "parameters": parameters
+        + [_parameter(name, of) for name, of in schema.get("properties", {}).items()]
+    }
+
+
+def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    # What is left out is not null, which a query could not say.
+    given = [one for one in schema.pop("anyOf", []) if one != {"type": "null"}]
+    wanted = {**schema, **(given[0] if given else {})}
+    for unwanted in ("title", "default") if schema.get("default", "") is None else ("title",):
+        wanted.pop(unwanted, None)
+    description = wanted.pop("description")
+    return {"name": name, "in": "query", "description": description, "schema": wanted}
 
 
 SystemId = Annotated[

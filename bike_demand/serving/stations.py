@@ -8,8 +8,8 @@ from pydantic import Field
 
 from bike_demand.serving import answers, queries
 from bike_demand.serving.city import City, Station, dumps
-from bike_demand.serving.problems import Problem, documented, invalid
-from bike_demand.serving.ready import Ready
+from bike_demand.serving.problems import OF_DATA, Problem, documented, invalid
+from bike_demand.serving.ready import KEPT, Ready
 from bike_demand.serving.state import (
     After,
     BoxText,
@@ -30,7 +30,9 @@ DAY: Final = timedelta(days=1)
 LONGEST: Final = 8 * DAY
 """That is answered of a station's past."""
 
-router = APIRouter(tags=["stations"], responses=documented(401, 404, 422, 429, 503))
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+router = APIRouter(tags=["stations"], responses=KEPT | documented(*OF_DATA))
 
 
 class _Page(OfSystem):
@@ -93,6 +95,7 @@ async def stations(request: Request) -> Response:
     response_model=answers.OneStation,
     summary="A station",
     openapi_extra=asks(OfSystem, station=True),
+    responses=documented("unknown-system", "unknown-station"),
 )
 async def station(request: Request) -> Response:
     """A station with its newest snapshot; one that has left, too."""
@@ -107,6 +110,7 @@ async def station(request: Request) -> Response:
     response_model=answers.History,
     summary="A station's past",
     openapi_extra=asks(_Span, station=True),
+    responses=documented("unknown-system", "unknown-station"),
 )
 def history(request: Request) -> Response:
     """What a station was like, quarter of an hour by quarter of an hour, over 8 days at most."""
@@ -146,17 +150,13 @@ def _known(city: City, station_id: str) -> Station:
 
 def _span(asked: _Span, newest: datetime) -> tuple[datetime, datetime]:
     """From the first tick to the last that are asked for."""
-    try:
-        last = asked.to or (newest if asked.from_ is None else max(newest, asked.from_))
-        first = asked.from_ or last - DAY
-        first = first + (datetime.min.replace(tzinfo=UTC) - first) % TICK
-    except OverflowError:
-        raise invalid("query.from", "lies outside of what can be") from None
-    if first > last and asked.from_ is not None and asked.from_ > last:
-        raise invalid("query.from", "must not be later than 'to'")
+    last = asked.to or newest
+    first = asked.from_ or last - DAY
+    if first > last:
+        raise invalid("query.from", f"must not be later than 'to', {told(last)}")
     if last - first > LONGEST:
         raise invalid("query.from", f"must be {LONGEST.days} days before 'to' at most")
-    return first, last
+    return first + (_EPOCH - first) % TICK, last
 
 
 def _told(city: City, now: datetime) -> dict[str, object]:

@@ -14,14 +14,15 @@ _ISO: Final = re.compile(
 
 def _read(value: Any) -> datetime:
     wanted = f"must be a time with its offset from UTC, such as {EXAMPLE}"
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)
     if not isinstance(value, str) or not _ISO.fullmatch(value):
         raise ValueError(wanted)
     try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(wanted) from None
+    if not 2000 <= moment.year <= 2100:
+        raise ValueError("must lie in the years 2000 to 2100")
+    return moment
 
 
 Moment = Annotated[

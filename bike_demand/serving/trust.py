@@ -8,12 +8,12 @@ from pydantic import Field
 
 from bike_demand.serving import answers, queries
 from bike_demand.serving.city import dumps
-from bike_demand.serving.problems import documented
-from bike_demand.serving.ready import Ready
+from bike_demand.serving.problems import OF_DATA, documented
+from bike_demand.serving.ready import KEPT, Ready
 from bike_demand.serving.state import OfSystem, asks, read, serving_of
 from bike_demand.serving.times import told
 
-router = APIRouter(tags=["trust"], responses=documented(401, 404, 422, 429, 503))
+router = APIRouter(tags=["trust"], responses=KEPT | documented(*OF_DATA))
 
 _FIELDS: Final = (
     "rmse",
