@@ -1,7 +1,7 @@
 // How far to trust it: last week's forecasts beside what came, the data's age, and the model.
 
 import { html, refill } from "./dom.js";
-import { counted, date, dateAndClock, dayAndClock, number, percent, relative } from "./words.js";
+import { clock, counted, date, dateAndClock, dayAndClock, number, percent, relative } from "./words.js";
 
 const SHOWN = [1, 3, 6, 12, 24];
 
@@ -106,7 +106,7 @@ function facts(model, head, observedAt, zone) {
   if (head) {
     const origin = Date.parse(head.origin_at);
     const due = Date.parse(head.expires_at);
-    const next = due > Date.now() ? `next due ${dayAndClock(due, zone).slice(4)}` : `next was due ${dayAndClock(due, zone)}`;
+    const next = due > Date.now() ? `next due ${clock(due, zone)}` : `next was due ${dayAndClock(due, zone)}`;
     say("Newest forecast", dayAndClock(origin, zone), note(`${relative(origin)}; ${next}${head.late ? "; made late" : ""}`));
   }
   const champion = model?.champion;

@@ -13,9 +13,24 @@ export class Problem extends Error {
   }
 }
 
+let unkept = null; // where a browser keeps nothing
+
 export const key = {
-  get: () => sessionStorage.getItem(KEY),
-  set: (value) => sessionStorage.setItem(KEY, value),
+  get() {
+    try {
+      return sessionStorage.getItem(KEY);
+    } catch {
+      return unkept;
+    }
+  },
+  set(value) {
+    unkept = value;
+    try {
+      sessionStorage.setItem(KEY, value);
+    } catch {
+      // It is asked for again after a reload.
+    }
+  },
 };
 
 /**

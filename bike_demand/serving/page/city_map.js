@@ -120,6 +120,7 @@ export class CityMap {
     this.byId = new Map(this.places.map((each) => [each.id, each]));
     this.hint.remove();
     this.pointed = null;
+    this.chosen = this.byId.get(this.chosen?.id) ?? null;
     this.#place();
   }
 

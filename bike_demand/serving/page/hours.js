@@ -56,8 +56,10 @@ export class Hours {
     return step && this.head ? Date.parse(this.head.origin_at) + step * HOUR : null;
   }
 
-  goTo(step) {
+  /** To the hour of a time [ms]. */
+  goToTime(at) {
     if (!this.head) return;
+    const step = Math.min(24, Math.max(1, Math.round((at - Date.parse(this.head.origin_at)) / HOUR)));
     this.stop();
     this.slider.value = String(step);
     this.#go(step);

@@ -11,7 +11,7 @@ import { markOf, marks } from "./scales.js";
 import { Search } from "./search.js";
 import { StationCard } from "./station.js";
 import { isDark, watchTheme } from "./theme.js";
-import { MINUTE, called, clock, counted, dayAndClock, percent, relative } from "./words.js";
+import { HOUR, MINUTE, called, clock, counted, dayAndClock, percent, relative } from "./words.js";
 
 const AGAIN_MS = 60_000;
 const AFTER_DUE_MS = 5_000; // what is due takes a moment to arrive
@@ -34,6 +34,8 @@ const known = {
 const shown = { view: "bikes", kind: "empty", within: 6 };
 let trouble = null; // {kind, words}
 let retries = 0;
+let declined = false; // to give a key: it is not asked for again by itself
+let refused = null; // the key that was not taken
 let timer = 0;
 let lastTry = 0;
 
@@ -54,7 +56,7 @@ const hours = new Hours(
 const card = new StationCard(find("station"), {
   close: () => closeStation(),
   open: (id) => openStation(id),
-  choose: (at) => hours.goTo(Math.round((at - Date.parse(known.head.origin_at)) / 3_600_000)),
+  choose: (at) => hours.goToTime(at),
 });
 new Search(find("search"), find("found"), find("found-count"), {
   stations: () => known.stations.values(),
@@ -107,22 +109,30 @@ function schedule() {
   timer = setTimeout(() => (document.hidden ? schedule() : refresh()), wait);
 }
 
-/** What failures amount to: the worst is told. */
-function judge(failures) {
-  const of = (test) => failures.find((each) => each instanceof Problem && test(each));
+/** What failures amount to: of several the worst. */
+function worst(failures) {
+  const kinds = {
+    down: (each) => each.status === 0 || (each.status >= 500 && !each.slug),
+    key: (each) => each.status === 401,
+    database: (each) => each.slug === "database-unavailable",
+    busy: (each) => each.status === 429,
+    none: (each) => each.slug === "no-forecast",
+  };
+  const told = failures.filter((each) => each instanceof Problem);
   for (const each of failures) if (!(each instanceof Problem)) reportError(each); // ours, not theirs
-  const unknownKey = of((each) => each.status === 401);
-  const busy = of((each) => each.status === 429);
-  const database = of((each) => each.slug === "database-unavailable");
-  const none = of((each) => each.slug === "no-forecast");
-  const down = of((each) => each.status === 0 || (each.status >= 500 && !each.slug));
-  if (none) takeNoForecast();
-  const worst = down ? ["down", down] : unknownKey ? ["key", unknownKey] : database ? ["database", database]
-    : busy ? ["busy", busy] : none ? ["none", none] : null;
-  const retry = worst && ["down", "database", "busy"].includes(worst[0]);
-  retries = retry ? retries + 1 : 0;
-  trouble = worst ? { kind: worst[0], retryAfter: (worst[1].retryAfter ?? 0) * 1000 } : null;
-  if (trouble?.kind === "key") askForKey(key.get() !== null);
+  for (const [kind, fits] of Object.entries(kinds)) {
+    const found = told.find(fits);
+    if (found) return { kind, retryAfter: (found.retryAfter ?? 0) * 1000 };
+  }
+  return null;
+}
+
+/** After everything was asked for: say what is wrong, or that nothing is. */
+function judge(failures) {
+  if (failures.some((each) => each.slug === "no-forecast")) takeNoForecast();
+  trouble = worst(failures);
+  retries = ["down", "database", "busy"].includes(trouble?.kind) ? retries + 1 : 0;
+  if (trouble?.kind === "key" && !(declined && key.get() === refused)) askForKey();
   if (trouble && !known.stations.size) find("waiting").textContent = "No stations to show yet";
   showBanner();
   showFresh();
@@ -132,10 +142,11 @@ function judge(failures) {
   }
 }
 
-/** A question of its own failed: the hour of the map, or a list. */
+/** A question of its own failed: the hour of the map, a list, or a station. */
 function fail(error) {
+  if (!worst([error])) return;
   judge([error]);
-  if (retries) schedule();
+  schedule();
 }
 
 // What is known
@@ -162,6 +173,10 @@ function useSystem(id) {
     html("p", {}, `Times are those of ${known.zone.replaceAll("_", " ")}. `,
       html("a", { href: "/docs" }, "The API behind this page"), " is open to programs, too."));
   card.hide();
+  map.setStations([]);
+  find("legend").replaceChildren();
+  find("waiting").textContent = "Loading stations…";
+  find("waiting").hidden = false;
   hours.counted(null, false);
   hours.setForecast(id, null, known.zone);
   map.whole = true;
@@ -206,7 +221,8 @@ function takeNoForecast() {
 }
 
 function takeRisks(answer) {
-  known.risks = answer;
+  const asked = answer.kind === shown.kind && answer.hours === shown.within;
+  if (asked) known.risks = answer;
   for (const each of answer.risks) known.neighbours.set(each.station_id, each);
   takeHead(answer);
   showRisksPanel();
@@ -401,6 +417,8 @@ function showTrustPanel() {
   showTrust(find("trust"), { accuracy, model, head, observedAt, zone, trouble: trouble !== null });
 }
 
+const hoursSince = (at) => Math.floor((Date.now() - at) / HOUR); // said aloud when it changes
+
 const oldCounts = () => known.observedAt !== null && Date.now() - known.observedAt > OLD_COUNTS_MS;
 
 function showFresh() {
@@ -425,13 +443,13 @@ function showBanner() {
     down: () => ["bad", `The service does not answer.${since} It is asked again by itself.`, again()],
     database: () => ["bad", `The service cannot reach its database.${since} It is asked again by itself.`, again()],
     busy: () => ["warn", "Too many questions from here in a minute: the page waits a little before it asks again."],
-    key: () => ["warn", "This service asks for an API key.", html("button", { type: "button", onclick: () => askForKey(false) }, "Enter a key")],
+    key: () => ["warn", "This service asks for an API key.", html("button", { type: "button", onclick: () => askForKey() }, "Enter a key")],
     none: () => ["warn", "No forecast has been made yet. The map shows bikes now; hours ahead and risks come with the first forecast."],
     stale: () => {
       const origin = Date.parse(known.head.origin_at);
-      return ["warn", `The forecast is stale: the newest is of ${dayAndClock(origin, known.zone)}, ${relative(origin)}.`];
+      return ["warn", `The forecast is stale: the newest is of ${dayAndClock(origin, known.zone)}, over ${hoursSince(origin)} h ago.`];
     },
-    old: () => ["warn", `Bike counts are old: the newest are of ${dayAndClock(known.observedAt, known.zone)}, ${relative(known.observedAt)}.`],
+    old: () => ["warn", `Bike counts are old: the newest are of ${dayAndClock(known.observedAt, known.zone)}.`],
   };
   const kind = trouble?.kind ?? (known.head?.stale ? "stale" : oldCounts() ? "old" : null);
   const banner = find("banner");
@@ -444,9 +462,10 @@ function showBanner() {
 
 // What people do
 
-function askForKey(wrong) {
+function askForKey() {
   const dialog = find("key");
-  find("key-wrong").textContent = wrong ? "The service does not take this key." : "";
+  refused = key.get();
+  find("key-wrong").textContent = refused ? "The service does not take this key." : "";
   if (!dialog.open) dialog.showModal();
 }
 
@@ -458,6 +477,7 @@ find("key").querySelector("form").addEventListener("submit", (event) => {
   refresh();
 });
 find("key-later").addEventListener("click", () => find("key").close());
+find("key").addEventListener("close", () => { declined = true; });
 
 for (const input of document.querySelectorAll("input[name=view]")) {
   input.addEventListener("change", () => {
@@ -500,7 +520,6 @@ find("system").addEventListener("change", (event) => {
   useSystem(event.target.value);
   showRisksPanel();
   showTrustPanel();
-  find("waiting").hidden = false;
   refresh();
 });
 

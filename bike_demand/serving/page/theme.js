@@ -3,8 +3,15 @@
 const KEPT = "bike_demand.theme";
 const machine = matchMedia("(prefers-color-scheme: dark)");
 
+let unkept = null; // where a browser keeps nothing
+
 function chosen() {
-  const theme = localStorage.getItem(KEPT);
+  let theme = unkept;
+  try {
+    theme = localStorage.getItem(KEPT);
+  } catch {
+    // What was chosen holds until the page is left.
+  }
   return theme === "light" || theme === "dark" ? theme : null;
 }
 
@@ -20,7 +27,12 @@ export function watchTheme(button, changed) {
     button.title = button.getAttribute("aria-label");
   };
   button.addEventListener("click", () => {
-    localStorage.setItem(KEPT, isDark() ? "light" : "dark");
+    unkept = isDark() ? "light" : "dark";
+    try {
+      localStorage.setItem(KEPT, unkept);
+    } catch {
+      // Likewise.
+    }
     show();
     changed();
   });
