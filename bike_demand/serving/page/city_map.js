@@ -390,8 +390,8 @@ function drawKind(context, kind, places, colours, { usual, numbered }) {
   context.textBaseline = "middle";
   for (const place of places) {
     const { point, text } = place;
-    const room = size(place);
-    if (room < NUMBERS_FROM * 0.9 || !text) continue;
+    const room = size(place) - (ring ? line / 2 : 0);
+    if (room < NUMBERS_FROM * 0.75 || !text) continue;
     context.font = `650 ${Math.round(Math.min(13, room * (text.length > 1 ? 0.92 : 1.1)))}px Inter, sans-serif`;
     context.fillText(text, point.x, point.y + 0.5);
   }
