@@ -39,7 +39,7 @@ export function pooled(horizons) {
 export function showTrust(panel, { accuracy, model, head, observedAt, zone, trouble }) {
   const rows = accuracy ? pooled(accuracy.horizons) : null;
   refill(panel, [
-    rows ? lastWeek(rows) : html("p", { class: "empty-list" }, trouble ? "Not known at the moment." : "Loading…"),
+    rows ? (lastWeek(rows) ?? tested(model)) : html("p", { class: "empty-list" }, trouble ? "Not known at the moment." : "Loading…"),
     facts(model, head, observedAt, zone),
     model?.events.length ? events(model.events, zone) : null,
   ]);
@@ -47,9 +47,7 @@ export function showTrust(panel, { accuracy, model, head, observedAt, zone, trou
 
 function lastWeek(all) {
   const rows = all.filter((each) => SHOWN.includes(each.horizon));
-  if (!rows.length) {
-    return html("p", { class: "lead" }, "No forecast has come due yet in the last 7 days: their errors will stand here.");
-  }
+  if (!rows.length) return null;
   const most = Math.max(...rows.flatMap((each) => [each.mae, each.persistence]));
   const better = rows.map((each) => 1 - each.mae / each.persistence);
   const total = all.reduce((sum, each) => sum + each.rows, 0);
@@ -86,6 +84,28 @@ function lastWeek(all) {
       `No bikes: forecast ${share(mean("forecast"))} of the time, seen ${share(mean("observed"))}.`));
 }
 
+/** Before any forecast has come due: the model on days that it had not seen. */
+function tested(model) {
+  const none = "No forecast has come due yet in the last 7 days.";
+  const rows = (model?.evaluation ?? []).filter((each) => SHOWN.includes(each.horizon) && each.rmse !== null);
+  if (!rows.length) return html("p", { class: "lead" }, `${none} Their errors will stand here.`);
+  const gain = (value) => value === null
+    ? html("td", {}, "–")
+    : html("td", { class: value >= 0 ? "gain" : "loss" }, `${value >= 0 ? "−" : "+"}${Math.abs(Math.round(value * 100))} %`);
+  const head = ["Ahead", "Bikes off", "Best simple forecast", "Error", "In 80 % band"];
+  return html("div", {},
+    html("p", { class: "lead" }, `${none} On days that it had not seen, the model did so:`),
+    html("table", { class: "week" },
+      html("caption", { class: "unseen" }, "Root mean squared error in bikes on test days, by hours ahead"),
+      html("thead", {}, html("tr", {}, head.map((each) => html("th", { scope: "col" }, each)))),
+      html("tbody", {}, rows.map((each) => html("tr", {},
+        html("th", { scope: "row" }, `${each.horizon} h`),
+        html("td", {}, number(each.rmse)),
+        html("td", {}, each.skill_rmse === null || each.skill_rmse >= 1 ? "–" : number(each.rmse / (1 - each.skill_rmse))),
+        gain(each.skill_rmse),
+        html("td", {}, percent(each.pit_coverage_80)))))));
+}
+
 const share = (value) => (value === null ? "–" : `${(value * 100).toFixed(1)} %`);
 
 function lead(rows) {
@@ -115,10 +135,10 @@ function facts(model, head, observedAt, zone) {
     say("Model", words, note(`since ${dateAndClock(Date.parse(champion.since), zone)}${champion.pinned ? "; pinned by its operators" : ""}`));
     if (champion.reason) say("Chosen because", html("span", { class: "reason" }, champion.reason));
   } else if (model) {
-    say("Model", "none yet", note("a simple forecast stands in"));
+    say("Model", "none yet", head ? note("a simple forecast stands in") : "");
   }
   if (head?.role === "simple" && champion) say("Forecast by", "the simple forecast", note("the model could not make it"));
-  return html("dl", { class: "trust-facts" }, rows);
+  return rows.length ? html("dl", { class: "trust-facts" }, rows) : null;
 }
 
 function events(all, zone) {

@@ -140,12 +140,13 @@ export class CityMap {
     if (this.pointed) this.#point(this.pointed, true);
   }
 
-  /** The whole city, without the few stations far outside of it. */
+  /** The whole city. */
   showAll(animate = true) {
     if (!this.places.length) return;
     this.whole = true;
     const bounds = L.latLngBounds(this.places.map((each) => each.at));
-    this.map.fitBounds(bounds, { paddingTopLeft: [34, 64], paddingBottomRight: [34, 34], maxZoom: 15, animate });
+    const over = this.map.getSize().x > 500 ? 64 : 34; // the choice of views lies on a wide map
+    this.map.fitBounds(bounds, { paddingTopLeft: [34, over], paddingBottomRight: [34, 34], maxZoom: 15, animate });
   }
 
   /** Put a ring around a station, or around none; `closer` also goes near it. */

@@ -206,8 +206,10 @@ export function sentence(rows, zone, station) {
     const most = rows.reduce((best, each) => ((each[field] ?? -1) > (best?.[field] ?? -1) ? each : best), null);
     if (already) {
       const relief = rows.find((each) => each[field] !== null && each[field] < 0.5);
-      const until = relief ? ` It is likely to have some from ${spokenTime(Date.parse(relief.target_at), zone)}.` : "";
-      said.push([2, `No ${words} now.${until}`]);
+      const until = relief
+        ? `more likely than not some from ${spokenTime(Date.parse(relief.target_at), zone)}`
+        : "probably none in the next 24 hours";
+      said.push([2, `No ${words} now, ${until}.`]);
     } else if (most?.[field] >= 0.1) {
       const verb = most[field] >= 0.5 ? "is likely to" : "may";
       said.push([most[field], `It ${verb} run out of ${words}: ${percent(most[field])} at ${spokenTime(Date.parse(most.target_at), zone)}.`]);
