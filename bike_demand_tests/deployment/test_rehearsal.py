@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import requests
-from bike_demand.client import CityForecast, Client, ProblemError
 
+from bike_demand.client import CityForecast, Client, ProblemError
 from bike_demand.history.ticks import floor
 from bike_demand.partitions import TICK_KEY_FORMAT
 from bike_demand.simulation.city import City
