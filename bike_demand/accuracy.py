@@ -11,11 +11,15 @@ import pandas as pd
 from bike_demand.storage.accuracy_figures import figures
 from bike_demand.storage.warehouse import Warehouse
 
-# Each horizon's origin by itself, so that keys are looked up: the forecasts of a day hold 24 times
-# as many rows as come due at a tick. `y` is what came, `persisted` what was at the origin. A number
-# instead of quantiles has its absolute error for their loss.
+# Each horizon's origin by itself (OFFSET keeps the planner from joining whole tables), where what is
+# due at a tick lies together. `y` is what came, `persisted` what was at the origin. A number instead
+# of quantiles has its absolute error for their loss.
 _DUE: Final = """
-WITH due AS (
+WITH s AS MATERIALIZED (
+    SELECT station_id, num_bikes_available, num_docks_available FROM station_status
+    WHERE system_id = %(system)s AND observed_at = %(tick)s AND is_installed AND is_renting
+),
+due AS (
     SELECT
         hours AS horizon, f.role, coalesce(f.model_version, '') AS model_version,
         s.num_bikes_available AS y, o.num_bikes_available AS persisted,
@@ -31,17 +35,17 @@ WITH due AS (
         END AS inside
     FROM generate_series(1, 24) AS hours
     CROSS JOIN LATERAL (
-        SELECT * FROM station_status
-        WHERE system_id = %(system)s AND observed_at = %(tick)s AND is_installed AND is_renting
-    ) AS s
-    CROSS JOIN LATERAL (
+        SELECT station_id, num_bikes_available, num_docks_available FROM station_status
+        WHERE system_id = %(system)s AND observed_at = %(tick)s - hours * interval '1 hour'
+        OFFSET 0
+    ) AS o
+    JOIN s USING (station_id)
+    JOIN LATERAL (
         SELECT * FROM station_forecast
         WHERE system_id = %(system)s AND origin_at = %(tick)s - hours * interval '1 hour'
-            AND station_id = s.station_id AND target_at = %(tick)s AND NOT late AND in_service
-    ) AS f
-    JOIN station_status AS o
-        ON o.system_id = %(system)s AND o.observed_at = f.origin_at
-        AND o.station_id = f.station_id
+            AND target_at = %(tick)s AND NOT late AND in_service
+        OFFSET 0
+    ) AS f USING (station_id)
 )
 SELECT
     horizon, role, model_version, count(*) AS rows, sum(y)::float8 AS bikes,

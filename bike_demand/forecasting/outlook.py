@@ -98,7 +98,7 @@ class Outlook:
             horizons: Those wanted, of a model [h].
 
         Returns:
-            By station and hour: `station_id`, `horizon` [h], `in_service`, `capacity`, `bikes`
+            By hour and station: `station_id`, `horizon` [h], `in_service`, `capacity`, `bikes`
             (the mean), `p10`, `p50`, `p90` [bikes], `p_empty`, `p_full` (NaN where docks are not
             told), and `INSIDE`.
         """
@@ -112,7 +112,8 @@ class Outlook:
         frame["p_full"] = frame["p_full"].where(examples.docked).clip(0, 1)
         frame["p_empty"] = frame["p_empty"].clip(0, 1)
         frame = frame[[*COLUMNS]].astype(dict.fromkeys(_PROBABLE, "float32"))
-        return frame.sort_values(["station_id", "horizon"], ignore_index=True)
+        # Stored in this order, what comes due at a tick lies together.
+        return frame.sort_values(["horizon", "station_id"], ignore_index=True)
 
     def counted(self, reference: Reference, forecast: pd.DataFrame) -> dict[str, Counts]:
         """What a model was asked here, what it said, and what came of the hours before.
