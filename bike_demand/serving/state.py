@@ -160,7 +160,7 @@ After = Annotated[
     str | None,
     Field(max_length=255, description="`next` of the page before: stations after this id"),
 ]
-_NUMBER = r"[+-]?\d{1,3}(\.\d{1,12})?"
+_NUMBER = r"[+-]?[0-9]{1,3}(\.[0-9]{1,20})?"
 BoxText = Annotated[
     str | None,
     Field(
