@@ -18,7 +18,7 @@ from bike_demand.settings import Settings, System
 EVERY_S: Final = 5.0
 """How often is looked; what a look costs is a few looks into indexes."""
 
-FORECAST: Final = 5
+FORECAST: Final = 6
 """How many of the first fields of a `State` are a forecast's."""
 
 _LOG: Final = logging.getLogger(__name__)

@@ -45,13 +45,12 @@ async def health(request: Request) -> Response:
 def ready(request: Request) -> Response:
     """Whether the database answers and every system has a forecast, and how old that is."""
     serving, _ = serving_of(request), read(request, Nothing)
+    database = True
     try:
         serving.database.ask("SELECT 1", {})
-        database, cities = True, [*serving.follower.cities.values()]
     except Problem:
-        database, cities = False, []
-        if serving.follower.has_looked:
-            cities = [*serving.follower.cities.values()]
+        database = False
+    cities = [*serving.follower.cities.values()] if serving.follower.has_looked else []
     good = database and bool(cities) and all(city.forecast is not None for city in cities)
     told_of = {
         "status": "ready" if good else "not_ready",

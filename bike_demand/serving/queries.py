@@ -14,7 +14,13 @@ SERVED: Final = ("champion", "simple")
 
 # One look into an index for each column but the stations: asked every few seconds.
 _STATE: Final = """
-SELECT s, f.origin_at, f.issued_at, f.role, f.model_version, f.late, t.observed_at, t.fetched_at,
+SELECT s, f.origin_at, f.issued_at, f.role, f.model_version, f.late,
+    (
+        SELECT issued_at FROM station_risk
+        WHERE system_id = s AND origin_at = f.origin_at AND role = f.role
+        ORDER BY station_id DESC LIMIT 1
+    ),
+    t.observed_at, t.fetched_at,
     (SELECT max(last_seen) FROM station_information WHERE system_id = s),
     (SELECT max(at) FROM model_event WHERE system_id = s)
 FROM unnest(%(systems)s::text[]) AS s
@@ -123,11 +129,12 @@ class State(NamedTuple):
     """What tells one state of a system from the next. All times are UTC.
 
     Attributes:
-        origin_at: Tick that the newest forecast is made from; None, like the next four, if none is.
+        origin_at: Tick that the newest forecast is made from; None, like the next five, if none is.
         issued_at: When it was made.
         role: By a champion or a simple one.
         model_version: Of the champion.
         late: Whether it was made too late.
+        risks_at: When its risks were made, which are stored after it; None if they are not yet.
         observed_at: The newest snapshot; None, like the next, if there is none.
         fetched_at: When it was asked for.
         listed_at: When stations were last listed; None if never.
@@ -139,6 +146,7 @@ class State(NamedTuple):
     role: str | None
     model_version: str | None
     late: bool | None
+    risks_at: datetime | None
     observed_at: datetime | None
     fetched_at: datetime | None
     listed_at: datetime | None

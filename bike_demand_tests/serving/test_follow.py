@@ -76,6 +76,22 @@ def test_a_forecast_that_is_made_again_is_served_again(api, city_url):
     api.until(lambda: api.get("/forecast").json()["role"] == "simple", "the forecast made again")
 
 
+def test_risks_that_are_stored_after_their_forecast_are_served_when_they_are(api, city_url):
+    def move(hours):
+        with databases.connect(city_url) as connection:
+            connection.execute(
+                "UPDATE station_risk SET origin_at = origin_at + %s * interval '1 hour'", [hours]
+            )
+
+    def known():
+        return api.get("/risks").json()["risks"][0]["p_hour"] is not None
+
+    move(-1)
+    api.until(lambda: not known(), "no risks")
+    move(1)
+    api.until(known, "risks")
+
+
 def test_a_new_snapshot_is_served_and_the_forecast_is_not_read_again(api, city_url, monkeypatch):
     def read(*_):
         raise AssertionError
