@@ -74,7 +74,7 @@ def test_nothing_that_is_generated_breaks_the_document(standing, tmp_path):
         [
             *(str(Path(sys.executable).with_name("st")), f"--config-file={CONFIG}", "run"),
             *("--no-color", "--checks=all", "--max-examples=25", "--seed=1"),
-            *("--continue-on-failure"),
+            "--continue-on-failure",
             f"{standing.url}/openapi.json",
         ],
         cwd=tmp_path,
