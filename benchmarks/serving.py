@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 import psutil
 
 STATIONS, CONNECTIONS, TURNS, SECONDS = 2_300, 50, 5, 4.0
-RELATIVE_BAR, CITY_BAR, MEMORY_BAR = 0.4, 60.0, 300.0
+RELATIVE_BAR, CITY_BAR, MEMORY_BAR, RECOVERY_BAR = 0.4, 60.0, 300.0, 5.0
 
 _HELLO = """
 import sys, uvicorn
@@ -134,6 +135,50 @@ def fill(url: str) -> list[str]:
     return [f"s{number:04}" for number in range(1, STATIONS + 1) if number != 4]
 
 
+def reloaded(url: str, address: str) -> float:
+    """Seconds from when the next forecast is stored to when it is served, without being asked."""
+    from datetime import UTC, datetime, timedelta
+
+    import requests
+    import sqlalchemy as sa
+
+    from bike_demand_tests.serving import city
+
+    city.forecast_again(sa.make_url(url), datetime.now(UTC) + timedelta(hours=1), version="8")
+    began = time.monotonic()
+    while requests.get(f"{address}/forecast", timeout=60).json()["model_version"] != "8":
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def recovered(directory: Path, url: str, address: str) -> float:
+    """Seconds from when Postgres, killed under load, lets in to when history is answered."""
+    import requests
+    import sqlalchemy as sa
+
+    from bike_demand.storage import databases, embedded
+    from bike_demand.storage.errors import DatabaseUnavailableError
+
+    asked = f"{address}/history/s0007"
+    for _ in range(20):
+        requests.get(asked, timeout=60)
+    pid = int((directory / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    while requests.get(asked, timeout=60).status_code != 503:
+        time.sleep(0.05)
+    embedded.ensure_running(directory)
+    while True:
+        try:
+            databases.connect(sa.make_url(url)).close()
+            break
+        except DatabaseUnavailableError:
+            time.sleep(0.02)
+    began = time.monotonic()
+    while requests.get(asked, timeout=60).status_code != 200:
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
 def main() -> None:
     """Print the figures; exit code 1 if one misses its bar."""
     import requests
@@ -147,7 +192,7 @@ def main() -> None:
         began = time.perf_counter()
         ids = fill(url)
         print(f"{STATIONS} stations are stored in {time.perf_counter() - began:.0f} s", flush=True)
-        hello, port = free_ports(2)
+        bare, port = free_ports(2)
         systems = [{"system_id": "citibike_nyc", "timezone": "America/New_York"}]
         environment = os.environ | {
             "BIKE_DEMAND_HOME": name,
@@ -156,7 +201,7 @@ def main() -> None:
             "BIKE_DEMAND_SERVING_RATE": "0",  # all of the load has one address
         }
         with (
-            started([sys.executable, "-c", _HELLO, str(hello)], hello, environment),
+            started([sys.executable, "-c", _HELLO, str(bare)], bare, environment),
             started(
                 [sys.executable, "-c", _SERVE, "serve", "--port", str(port)], port, environment
             ) as process,
@@ -180,11 +225,14 @@ def main() -> None:
                 name: [] for name in ("hello", "station", "city", "history")
             }
             for _ in range(TURNS):
-                turns["hello"].append(measured(hello, ["/"]))
+                turns["hello"].append(measured(bare, ["/"]))
                 turns["station"].append(measured(port, stations))
                 turns["city"].append(measured(port, whole))
                 turns["history"].append(measured(port, past))
             memory = process.memory_info().rss / 1e6
+            seconds = reloaded(url, address)
+            print(f"a new forecast was served {seconds:.1f} s after it was stored (bar 60)")
+            recovery = recovered(Path(name) / "postgres", url, address)
         embedded.stop(Path(name) / "postgres")
     found = {
         name: {key: statistics.median(turn[key] for turn in of) for key in ("rate", "p50", "p99")}
@@ -195,12 +243,17 @@ def main() -> None:
             f"{name:>8}: {figures['rate']:8.0f} requests/s, median {figures['p50']:.1f} ms, "
             f"99 % within {figures['p99']:.1f} ms"
         )
-    relative = found["station"]["rate"] / found["hello"]["rate"]
+    # Turn by turn: what else the machine does, it does to both.
+    relative = statistics.median(
+        one["rate"] / hello["rate"]
+        for one, hello in zip(turns["station"], turns["hello"], strict=True)
+    )
     print(f"a station's forecast at {relative:.2f} x hello (bar {RELATIVE_BAR})")
     print(f"the whole city {found['city']['rate']:.0f} times/s (bar {CITY_BAR:.0f})")
     print(f"memory {memory:.0f} MB (bar {MEMORY_BAR:.0f})")
+    print(f"history was answered {recovery:.1f} s after Postgres was (bar {RECOVERY_BAR:.0f})")
     good = relative >= RELATIVE_BAR and found["city"]["rate"] >= CITY_BAR and memory <= MEMORY_BAR
-    sys.exit(not good)
+    sys.exit(not (good and recovery <= RECOVERY_BAR))
 
 
 if __name__ == "__main__":
