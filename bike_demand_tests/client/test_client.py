@@ -152,7 +152,7 @@ def test_a_what_if_is_told(client):
     assert (told.station_id, told.origin_at) == ("s0007", ORIGIN)
     assert told.forecast[0].bikes == 3.25
     with pytest.raises(ProblemError, match="too many") as refused:
-        client.predict("s0007", [Observation(observed_at=NOW, num_bikes_available=3)], hours=4)
+        client.predict("s0007", [Observation(observed_at=NOW, num_bikes_available=3)], hours=21)
     assert refused.value.errors[0].location == "body.observations.0"
 
 

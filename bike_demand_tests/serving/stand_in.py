@@ -14,11 +14,11 @@ for line in sys.stdin:
         "p50": 3, "p90": 6, "p_empty": 0.01, "p_full": None,
     }
     kinds = {
-        3: {"kind": "no-champion", "detail": "It has none.", "location": None},
-        4: {"kind": "invalid-request", "detail": "too many", "location": "body.observations.0"},
-        5: {"kind": "database-unavailable", "detail": "Ask again.", "location": None},
+        20: {"kind": "no-champion", "detail": "It has none.", "location": None},
+        21: {"kind": "invalid-request", "detail": "too many", "location": "body.observations.0"},
+        22: {"kind": "database-unavailable", "detail": "Ask again.", "location": None},
     }
-    if question["hours"] == 6:
+    if question["hours"] == 23:
         os._exit(1)
     if question["hours"] in kinds:
         print(json.dumps({"problem": kinds[question["hours"]]}), flush=True)

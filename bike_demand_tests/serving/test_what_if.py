@@ -108,10 +108,10 @@ def test_what_cannot_be_meant_is_refused_with_its_place(standing, name):
 @pytest.mark.parametrize(
     ("hours", "status", "kind"),
     [
-        (3, 503, "no-champion"),
-        (4, 422, "invalid-request"),
-        (5, 503, "database-unavailable"),
-        (6, 503, "what-if-failed"),
+        (20, 503, "no-champion"),
+        (21, 422, "invalid-request"),
+        (22, 503, "database-unavailable"),
+        (23, 503, "what-if-failed"),
     ],
 )
 def test_what_the_process_cannot_answer_is_a_problem(standing, hours, status, kind):
