@@ -2,21 +2,22 @@
 // the page look like is theirs.
 
 import { showTrust } from "./accuracy.js";
-import { Problem, allStations, get, key, latest, overtaken } from "./api.js";
+import { allStations, get, key, latest, overtaken } from "./api.js";
 import { CityMap } from "./city_map.js";
-import { find, html, svg } from "./dom.js";
+import { find, html } from "./dom.js";
 import { Hours } from "./hours.js";
+import { showLegend } from "./legend.js";
+import { areOld, showFreshness, showNotice, worst } from "./notices.js";
 import { MOST, showRisks } from "./risks.js";
 import { markOf, marks } from "./scales.js";
 import { Search } from "./search.js";
 import { StationCard } from "./station.js";
 import { isDark, watchTheme } from "./theme.js";
-import { HOUR, MINUTE, called, clock, counted, dayAndClock, percent, relative } from "./words.js";
+import { called, clock, counted, percent } from "./words.js";
 
 const AGAIN_MS = 60_000;
 const AFTER_DUE_MS = 5_000; // what is due takes a moment to arrive
 const FIRST_RETRY_MS = 5_000;
-const OLD_COUNTS_MS = 45 * MINUTE; // three snapshots have been missed
 
 const known = {
   systems: [],
@@ -124,24 +125,6 @@ function schedule() {
   timer = setTimeout(() => (document.hidden ? schedule() : refresh()), wait);
 }
 
-/** What failures amount to: of several the worst. */
-function worst(failures) {
-  const kinds = {
-    down: (each) => each.status === 0 || (each.status >= 500 && !each.slug),
-    key: (each) => each.status === 401,
-    database: (each) => each.slug === "database-unavailable",
-    busy: (each) => each.status === 429,
-    none: (each) => each.slug === "no-forecast",
-  };
-  const told = failures.filter((each) => each instanceof Problem);
-  for (const each of failures) if (!(each instanceof Problem)) reportError(each); // ours, not theirs
-  for (const [kind, fits] of Object.entries(kinds)) {
-    const found = told.find(fits);
-    if (found) return { kind, retryAfter: (found.retryAfter ?? 0) * 1000 };
-  }
-  return null;
-}
-
 /** After everything was asked for: say what is wrong, or that nothing is. */
 function judge(failures) {
   if (failures.some((each) => each.slug === "no-forecast")) takeNoForecast();
@@ -220,7 +203,7 @@ function takeStations({ stations, observed_at: observedAt, timezone }) {
   const first = known.stations.size === 0;
   known.zone = timezone ?? known.zone;
   known.observedAt = observedAt ? Date.parse(observedAt) : null;
-  hours.counted(known.observedAt, oldCounts());
+  hours.counted(known.observedAt, areOld(known.observedAt));
   known.stations = new Map(stations.map((each) => [each.station_id, each]));
   map.setStations(stations);
   showMap();
@@ -409,80 +392,9 @@ function showMap() {
     return mark;
   });
   find("view-bikes").textContent = now ? "Bikes now" : "Bikes expected";
-  showLegend(kinds, counts, now);
+  const { zone } = known;
+  showLegend(find("legend"), { view: shown.view, kinds, counts, at: hours.shown.at, zone });
   card.choose(hours.shown.at);
-}
-
-const VIEWS = {
-  bikes: ["Bikes now", "Bikes expected"],
-  empty: ["No bikes now", "Risk of no bikes"],
-  full: ["No free dock now", "Risk of no free dock"],
-};
-
-function showLegend(kinds, counts, now) {
-  const at = hours.shown.at;
-  const words = VIEWS[shown.view][now ? 0 : 1];
-  const rows = kinds
-    .filter((kind) => counts.get(kind.key) || !["closed", "unknown"].includes(kind.key))
-    .reverse()
-    .map((kind) =>
-      html(
-        "li",
-        {},
-        swatch(kind),
-        html("span", {}, kind.words),
-        html("b", {}, (counts.get(kind.key) ?? 0).toLocaleString("en-GB")),
-      ),
-    );
-  find("legend").setAttribute("aria-label", `Legend: ${words}`);
-  find("legend").replaceChildren(
-    html("h2", {}, words, at ? html("span", {}, dayAndClock(at, known.zone)) : null),
-    html("ul", {}, rows),
-  );
-}
-
-function swatch(kind) {
-  const size = 4 + 2.4 * Math.min(kind.size, 1.2);
-  const shape =
-    kind.shape === "cross"
-      ? svg("path", {
-          d: "m6 6 6 6m0-6-6 6",
-          stroke: kind.colour,
-          "stroke-width": 1.6,
-          fill: "none",
-        })
-      : kind.shape === "ring"
-        ? svg("circle", {
-            cx: 9,
-            cy: 9,
-            r: size - 1,
-            fill: "none",
-            stroke: kind.colour,
-            "stroke-width": 2.4,
-          })
-        : svg("circle", {
-            cx: 9,
-            cy: 9,
-            r: kind.shape === "target" ? size - 3 : size,
-            fill: kind.colour,
-          });
-  const around =
-    kind.shape === "target"
-      ? svg("circle", {
-          cx: 9,
-          cy: 9,
-          r: size - 0.7,
-          fill: "none",
-          stroke: kind.colour,
-          "stroke-width": 1.4,
-        })
-      : null;
-  return svg(
-    "svg",
-    { viewBox: "0 0 18 18", width: 18, height: 18, "aria-hidden": "true" },
-    shape,
-    around,
-  );
 }
 
 /** The hint of a station: its name, and lines of what the map shows. */
@@ -529,76 +441,18 @@ function showTrustPanel() {
   showTrust(find("trust"), { accuracy, model, head, observedAt, zone, trouble: trouble !== null });
 }
 
-const hoursSince = (at) => Math.floor((Date.now() - at) / HOUR); // said aloud when it changes
+/** How things stand, for the notices. */
+const standing = () => ({
+  trouble: trouble?.kind ?? null,
+  observedAt: known.observedAt,
+  head: known.head,
+  zone: known.zone,
+});
 
-const oldCounts = () => known.observedAt !== null && Date.now() - known.observedAt > OLD_COUNTS_MS;
+const showFresh = () => showFreshness(find("fresh"), standing());
 
-function showFresh() {
-  const place = find("fresh");
-  if (!known.observedAt) {
-    place.replaceChildren();
-    return;
-  }
-  const state =
-    trouble?.kind === "down" ? "down" : oldCounts() || known.head?.stale ? "old" : "live";
-  const words = { down: "Offline", old: "Stale", live: "Live" }[state];
-  place.replaceChildren(
-    html("i", { class: `light ${state}` }),
-    html("b", {}, words),
-    html("span", {}, `${clock(known.observedAt, known.zone)}, ${relative(known.observedAt)}`),
-  );
-}
-
-/** One sentence on what is wrong, if anything is; the worst first. */
-function showBanner() {
-  const since = known.observedAt
-    ? ` The map shows what was known at ${dayAndClock(known.observedAt, known.zone)}.`
-    : "";
-  const again = () => html("button", { type: "button", onclick: () => refresh() }, "Try now");
-  const says = {
-    down: () => [
-      "bad",
-      `The service does not answer.${since} It is asked again by itself.`,
-      again(),
-    ],
-    database: () => [
-      "bad",
-      `The service cannot reach its database.${since} It is asked again by itself.`,
-      again(),
-    ],
-    busy: () => [
-      "warn",
-      "Too many questions from here in a minute: the page waits a little before it asks again.",
-    ],
-    key: () => [
-      "warn",
-      "This service asks for an API key.",
-      html("button", { type: "button", onclick: () => askForKey() }, "Enter a key"),
-    ],
-    none: () => [
-      "warn",
-      "No forecast has been made yet. The map shows bikes now; hours ahead and risks come with the first forecast.",
-    ],
-    stale: () => {
-      const origin = Date.parse(known.head.origin_at);
-      return [
-        "warn",
-        `The forecast is stale: the newest is of ${dayAndClock(origin, known.zone)}, over ${hoursSince(origin)} h ago.`,
-      ];
-    },
-    old: () => [
-      "warn",
-      `Bike counts are old: the newest are of ${dayAndClock(known.observedAt, known.zone)}.`,
-    ],
-  };
-  const kind = trouble?.kind ?? (known.head?.stale ? "stale" : oldCounts() ? "old" : null);
-  const banner = find("banner");
-  const [tone, words, button] = kind ? says[kind]() : ["", ""];
-  if (banner.dataset.kind === (kind ?? "") && banner.firstChild?.textContent === words) return;
-  banner.dataset.kind = kind ?? "";
-  banner.dataset.tone = tone;
-  banner.replaceChildren(...(kind ? [html("p", {}, words), button].filter(Boolean) : []));
-}
+const showBanner = () =>
+  showNotice(find("banner"), standing(), { again: () => refresh(), key: () => askForKey() });
 
 // What people do
 
@@ -697,7 +551,7 @@ document.addEventListener("visibilitychange", () => {
 });
 addEventListener("online", () => refresh());
 setInterval(() => {
-  hours.counted(known.observedAt, oldCounts());
+  hours.counted(known.observedAt, areOld(known.observedAt));
   showFresh();
   showBanner();
 }, 30_000);
