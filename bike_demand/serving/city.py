@@ -7,22 +7,25 @@ pieces of JSON.
 import bisect
 import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from bike_demand.serving.queries import ForecastRows, Reign, State
-from bike_demand.serving.ready import Kept, Ready
+from bike_demand.serving.ready import Kept, Ready, Recipe
 from bike_demand.serving.times import told, told_or_none
 
 HOUR: Final = timedelta(hours=1)
 OVERDUE: Final = timedelta(minutes=30)
 """After the next origin the next forecast is late, and this one stale."""
 
-LARGE_ANSWERS: Final = 40
-"""Answers about many stations that are kept of a state: each hour of the slider, and some more."""
+WHOLE: Final = 30
+"""Answers about the whole city that are kept of a state: each hour of the slider, and stations."""
+
+PARTS: Final = 10
+"""Likewise about parts of it, which there may be any number of."""
 
 _NAN: Final = float("nan")
 
@@ -156,7 +159,8 @@ class City:
     stations: Mapping[str, Station]
     forecast: Forecast | None
     reign: Reign | None
-    _large: Kept = field(default_factory=lambda: Kept(LARGE_ANSWERS), compare=False, repr=False)
+    _whole: Kept = field(default_factory=lambda: Kept(WHOLE), compare=False, repr=False)
+    _parts: Kept = field(default_factory=lambda: Kept(PARTS), compare=False, repr=False)
     _single: dict[str, Ready] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -182,11 +186,11 @@ class City:
 
     def station_page(
         self, limit: int, after: str | None, part: str | None, box: Box | None
-    ) -> Callable[[], bytes]:
-        """What makes the answer of `/stations`."""
+    ) -> Recipe:
+        """The answer of `/stations`."""
+        wanted = (part or "").casefold()
 
         def make() -> bytes:
-            wanted = (part or "").casefold()
             found = (
                 station
                 for station in self.active
@@ -204,7 +208,8 @@ class City:
             }
             return dumps(told_of)
 
-        return make
+        whole = box is None and after is None and not wanted and limit >= len(self.active)
+        return Recipe(("stations", limit * (not whole), after, wanted, box), whole, make)
 
     def one_station(self, station: Station) -> bytes:
         """The answer of `/stations/{station_id}`."""
@@ -254,8 +259,8 @@ class City:
         after: str | None,
         box: Box | None,
         now: datetime,
-    ) -> tuple[tuple[Any, ...], Callable[[], bytes]]:
-        """The answer of `/forecast`: its key among those that are kept, and what makes it."""
+    ) -> Recipe:
+        """The answer of `/forecast`."""
         age = forecast.age(now)
 
         def make() -> bytes:
@@ -279,12 +284,13 @@ class City:
                 dumps(following),
             )
 
-        return ("forecast", target, limit, after, box, age), make
+        whole = box is None and after is None and limit >= len(forecast.stations)
+        return Recipe(("forecast", target, limit * (not whole), after, box, age), whole, make)
 
     def most_at_risk(
         self, forecast: Forecast, kind: str, hours: int, limit: int, now: datetime
-    ) -> tuple[tuple[Any, ...], Callable[[], bytes]]:
-        """The answer of `/risks`: its key among those that are kept, and what makes it."""
+    ) -> Recipe:
+        """The answer of `/risks`."""
         age = forecast.age(now)
 
         def make() -> bytes:
@@ -297,15 +303,15 @@ class City:
             asked = dumps({"kind": kind, "hours": hours, "risks": told_of})
             return b"%b,%b" % (self.head(forecast, age), asked[1:])
 
-        return ("risks", kind, hours, limit, age), make
+        return Recipe(("risks", kind, hours, limit, age), whole=False, make=make)
 
-    def kept(self, key: tuple[Any, ...]) -> Ready | None:
+    def kept(self, recipe: Recipe) -> Ready | None:
         """A large answer that was made before."""
-        return self._large.get(key)
+        return (self._whole if recipe.whole else self._parts).get(recipe.key)
 
-    def made(self, key: tuple[Any, ...], make: Callable[[], bytes]) -> Ready:
+    def made(self, recipe: Recipe) -> Ready:
         """A large answer, made if need be."""
-        return self._large.made(key, make)
+        return (self._whole if recipe.whole else self._parts).made(recipe.key, recipe.make)
 
     def head(self, forecast: Forecast, age: int | None) -> bytes:
         """What each answer of a forecast begins with, the last brace missing."""
@@ -408,7 +414,7 @@ def dumps(value: Any) -> bytes:
 def _hours(in_service: bool, lines: str, horizons: tuple[int, ...]) -> Hours:  # noqa: FBT001
     told_of = dict(line.split(" ", 1) for line in lines.split("\n"))
     pieces = tuple(told_of.get(str(horizon), "") for horizon in horizons)
-    known = [json.loads(f"{{{piece}}}") if piece else {} for piece in pieces]
+    known = json.loads("[{" + "},{".join(pieces) + "}]")
     return Hours(
         in_service=in_service,
         pieces=tuple(piece.encode() for piece in pieces),

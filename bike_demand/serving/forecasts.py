@@ -97,8 +97,8 @@ async def whole_city(request: Request) -> Response:
     if target is None:
         first, last = found.targets[0] - HOUR / 2, found.targets[-1] + HOUR / 2
         raise invalid("query.at", f"must be from {told(first)} to {told(last)}")
-    key, make = city.whole_city(found, target, asked.limit, asked.after, wanted, now)
-    ready = await large(city, key, make)
+    recipe = city.whole_city(found, target, asked.limit, asked.after, wanted, now)
+    ready = await large(city, recipe)
     return ready.response(request, serving.cache(found.expires_at))
 
 
@@ -113,6 +113,6 @@ async def risks(request: Request) -> Response:
     serving, asked = serving_of(request), read(request, _Risks)
     city = serving.city(asked.system_id)
     found = forecast(city)
-    key, make = city.most_at_risk(found, asked.kind, asked.hours, asked.limit, serving.now())
-    ready = await large(city, key, make)
+    recipe = city.most_at_risk(found, asked.kind, asked.hours, asked.limit, serving.now())
+    ready = await large(city, recipe)
     return ready.response(request, serving.cache(found.expires_at))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -102,6 +102,20 @@ class Sent(Response):
         if status != 304:
             headers.append((b"content-length", b"%d" % len(body)))
         self.raw_headers = headers
+
+
+class Recipe(NamedTuple):
+    """A large answer, before it is made.
+
+    Attributes:
+        key: Tells it from all others of a state.
+        whole: Whether it is one of the few that everybody asks for.
+        make: Makes its body.
+    """
+
+    key: tuple[Hashable, ...]
+    whole: bool
+    make: Callable[[], bytes]
 
 
 class Kept:

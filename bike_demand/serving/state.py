@@ -13,7 +13,7 @@ from bike_demand.serving.city import Box, City, Forecast
 from bike_demand.serving.database import Database
 from bike_demand.serving.follow import Follower
 from bike_demand.serving.problems import Problem, invalid, malformed
-from bike_demand.serving.ready import Ready
+from bike_demand.serving.ready import Ready, Recipe
 from bike_demand.settings import Settings
 
 _STATION: Final = {
@@ -80,16 +80,15 @@ def forecast(city: City) -> Forecast:
     return city.forecast
 
 
-async def large(city: City, key: tuple[Any, ...], make: Callable[[], bytes]) -> Ready:
+async def large(city: City, recipe: Recipe) -> Ready:
     """An answer about many stations: as it was made before, or made while others are answered.
 
     Args:
         city: Keeps it.
-        key: Among what is kept.
-        make: Makes it.
+        recipe: Makes it.
     """
-    kept = city.kept(key)
-    return await run_in_threadpool(city.made, key, make) if kept is None else kept
+    kept = city.kept(recipe)
+    return await run_in_threadpool(city.made, recipe) if kept is None else kept
 
 
 def serving_of(request: Request) -> Serving:

@@ -82,10 +82,8 @@ async def stations(request: Request) -> Response:
     """The active stations by id, each with its newest snapshot."""
     serving, asked = serving_of(request), read(request, _Page)
     city = serving.city(asked.system_id)
-    wanted = box(asked.bbox)
-    key = ("stations", asked.limit, asked.after, asked.q, wanted)
-    make = city.station_page(asked.limit, asked.after, asked.q, wanted)
-    ready = await large(city, key, make)
+    recipe = city.station_page(asked.limit, asked.after, asked.q, box(asked.bbox))
+    ready = await large(city, recipe)
     return ready.response(request, _until_next_tick(city, serving))
 
 
