@@ -82,7 +82,7 @@ export const overtaken = (error) => error?.name === "AbortError";
 export async function allStations(system, signal) {
   const first = await get("/stations", { system_id: system, limit: 5000 }, signal);
   const stations = first.stations;
-  for (let after = first.next; after; ) {
+  for (let after = first.next; after;) {
     const page = await get("/stations", { system_id: system, limit: 5000, after }, signal);
     stations.push(...page.stations);
     after = page.next;
@@ -95,7 +95,7 @@ export async function cityAt(system, at, signal) {
   const asked = { system_id: system, at, limit: 5000 };
   const first = await get("/forecast", asked, signal);
   const stations = first.stations;
-  for (let after = first.next; after; ) {
+  for (let after = first.next; after;) {
     const page = await get("/forecast", { ...asked, after }, signal);
     if (page.origin_at !== first.origin_at) return cityAt(system, at, signal);
     stations.push(...page.stations);

@@ -58,7 +58,11 @@ export function drawChart(data, width) {
   const bottom = TOP + BIKES_HEIGHT;
   const axis = HEIGHT - AXIS_HEIGHT;
   const element = svg("svg", {
-    class: "chart", width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img",
+    class: "chart",
+    width,
+    height: HEIGHT,
+    viewBox: `0 0 ${width} ${HEIGHT}`,
+    role: "img",
     "aria-label": "Chart of bikes over time; the same numbers are in the table below",
   });
   const add = (name, attributes, ...children) => element.append(svg(name, attributes, ...children));
@@ -69,10 +73,17 @@ export function drawChart(data, width) {
   }
   add("text", { class: "title", x: 0, y: 10 }, "Bikes");
   drawTimes(add, { start, end, zone, x, axis, top: TOP, width });
-  if (hours.length) add("rect", { class: "ahead", x: x(now), y: TOP, width: x(end) - x(now), height: axis - TOP });
+  if (hours.length)
+    add("rect", { class: "ahead", x: x(now), y: TOP, width: x(end) - x(now), height: axis - TOP });
 
   if (capacity) {
-    add("line", { class: "capacity", x1: LEFT, x2: width - RIGHT, y1: y(capacity), y2: y(capacity) });
+    add("line", {
+      class: "capacity",
+      x1: LEFT,
+      x2: width - RIGHT,
+      y1: y(capacity),
+      y2: y(capacity),
+    });
     add("text", { class: "capacity-words", x: LEFT + 4, y: y(capacity) - 4 }, `${capacity} docks`);
   }
   for (const run of past) {
@@ -83,13 +94,34 @@ export function drawChart(data, width) {
   if (hours.length) {
     // From what was seen last it goes on, if that was before the first hour forecast.
     const joined = last && last.at < hours[0].at && hours[0].at - last.at <= 2 * HOUR;
-    const begin = joined ? [{ at: last.at, bikes: last.bikes, p10: last.bikes, p90: last.bikes }] : [];
+    const begin = joined
+      ? [{ at: last.at, bikes: last.bikes, p10: last.bikes, p90: last.bikes }]
+      : [];
     const points = [...begin, ...hours];
-    const path = (name) => points.map((each) => `${x(each.at).toFixed(1)},${y(each[name]).toFixed(1)}`);
+    const path = (name) =>
+      points.map((each) => `${x(each.at).toFixed(1)},${y(each[name]).toFixed(1)}`);
     add("path", { class: "band", d: `M${[...path("p90"), ...path("p10").reverse()].join("L")}Z` });
     add("path", { class: "expected", d: `M${path("bikes").join("L")}` });
-    drawRisk(add, { hours, x, left: LEFT, base: bottom + RISK_GAP + RISK_HEIGHT, field: "p_empty", words: "Risk of no bikes", zone, width });
-    drawRisk(add, { hours, x, left: LEFT, base: axis, field: "p_full", words: "Risk of no free dock", zone, width });
+    drawRisk(add, {
+      hours,
+      x,
+      left: LEFT,
+      base: bottom + RISK_GAP + RISK_HEIGHT,
+      field: "p_empty",
+      words: "Risk of no bikes",
+      zone,
+      width,
+    });
+    drawRisk(add, {
+      hours,
+      x,
+      left: LEFT,
+      base: axis,
+      field: "p_full",
+      words: "Risk of no free dock",
+      zone,
+      width,
+    });
   }
   add("line", { class: "now", x1: x(now), x2: x(now), y1: TOP - 6, y2: axis });
   add("text", { class: "now-words", x: x(now), y: 10 }, "now");
@@ -99,7 +131,10 @@ export function drawChart(data, width) {
     const hour = hours.find((each) => Math.abs(each.at - chosen) < MINUTE);
     if (hour) add("circle", { class: "chosen-dot", cx: x(chosen), cy: y(hour.bikes), r: 4 });
   }
-  return { element, timeAt: (place) => start + ((place - LEFT) / (width - LEFT - RIGHT)) * (end - start) };
+  return {
+    element,
+    timeAt: (place) => start + ((place - LEFT) / (width - LEFT - RIGHT)) * (end - start),
+  };
 }
 
 /** Every sixth local hour; at midnight the day that begins. */
@@ -111,7 +146,13 @@ function drawTimes(add, { start, end, zone, x, axis, top, width }) {
     const hour = localHour(at, zone);
     if (hour % 6 !== 0) continue;
     const midnight = hour === 0;
-    add("line", { class: midnight ? "time midnight" : "time", x1: x(at), x2: x(at), y1: top, y2: axis + 4 });
+    add("line", {
+      class: midnight ? "time midnight" : "time",
+      x1: x(at),
+      x2: x(at),
+      y1: top,
+      y2: axis + 4,
+    });
     if (x(at) > width - 14 || x(at) < 12) continue;
     const words = midnight ? day(at, zone) : wide ? clock(at, zone) : String(hour).padStart(2, "0");
     add("text", { class: midnight ? "x midnight" : "x", x: x(at), y: axis + 17 }, words);
@@ -129,10 +170,19 @@ function drawRisk(add, { hours, x, left, base, field, words, zone, width }) {
     return;
   }
   const peak = known.reduce((best, each) => (each[field] > best[field] ? each : best));
-  const note = peak[field] < 0.01 ? "below 1 % all day" : `up to ${percent(peak[field])}, at ${clock(peak.at, zone)}`;
+  const note =
+    peak[field] < 0.01
+      ? "below 1 % all day"
+      : `up to ${percent(peak[field])}, at ${clock(peak.at, zone)}`;
   add("text", { class: "risk-note", x: left + 4, y: base - 5 }, note);
   for (const each of known) {
     const height = Math.max(each[field] * RISK_HEIGHT, each[field] >= 0.005 ? 1 : 0);
-    add("rect", { class: field, x: x(each.at) - step * 0.4, y: base - height, width: Math.max(1, Math.min(step * 0.8, width - RIGHT - x(each.at) + step * 0.4)), height });
+    add("rect", {
+      class: field,
+      x: x(each.at) - step * 0.4,
+      y: base - height,
+      width: Math.max(1, Math.min(step * 0.8, width - RIGHT - x(each.at) + step * 0.4)),
+      height,
+    });
   }
 }

@@ -97,7 +97,13 @@ export class CityMap {
     // Who has not moved it sees the whole city, also after the window has changed.
     this.whole = true;
     for (const name of ["pointerdown", "wheel"]) {
-      element.addEventListener(name, () => { this.whole = false; }, { passive: true });
+      element.addEventListener(
+        name,
+        () => {
+          this.whole = false;
+        },
+        { passive: true },
+      );
     }
   }
 
@@ -146,7 +152,12 @@ export class CityMap {
     this.whole = true;
     const bounds = L.latLngBounds(this.places.map((each) => each.at));
     const over = this.map.getSize().x > 500 ? 64 : 34; // the choice of views lies on a wide map
-    this.map.fitBounds(bounds, { paddingTopLeft: [34, over], paddingBottomRight: [34, 34], maxZoom: 15, animate });
+    this.map.fitBounds(bounds, {
+      paddingTopLeft: [34, over],
+      paddingBottomRight: [34, 34],
+      maxZoom: 15,
+      animate,
+    });
   }
 
   /** Put a ring around a station, or around none; `closer` also goes near it. */
@@ -164,18 +175,45 @@ export class CityMap {
 
   #buttons() {
     const button = (name, label, path, act) => {
-      const icon = svg("svg", { viewBox: "0 0 20 20", width: 18, height: 18, "aria-hidden": "true" },
-        svg("path", { d: path }));
-      const made = html("button", { type: "button", class: `on-map ${name}`, "aria-label": label, title: label, onclick: act }, icon);
+      const icon = svg(
+        "svg",
+        { viewBox: "0 0 20 20", width: 18, height: 18, "aria-hidden": "true" },
+        svg("path", { d: path }),
+      );
+      const made = html(
+        "button",
+        {
+          type: "button",
+          class: `on-map ${name}`,
+          "aria-label": label,
+          title: label,
+          onclick: act,
+        },
+        icon,
+      );
       return made;
     };
     const Buttons = L.Control.extend({
       options: { position: "topright" },
       onAdd: () => {
-        const box = html("div", { class: "map-buttons" },
-          button("closer", "Closer", "M10 4v12M4 10h12", () => { this.whole = false; this.map.zoomIn(); }),
-          button("farther", "Farther", "M4 10h12", () => { this.whole = false; this.map.zoomOut(); }),
-          button("all", "Whole city", "M3.5 7.5v-4h4M12.5 3.5h4v4M16.5 12.5v4h-4M7.5 16.5h-4v-4", () => this.showAll()));
+        const box = html(
+          "div",
+          { class: "map-buttons" },
+          button("closer", "Closer", "M10 4v12M4 10h12", () => {
+            this.whole = false;
+            this.map.zoomIn();
+          }),
+          button("farther", "Farther", "M4 10h12", () => {
+            this.whole = false;
+            this.map.zoomOut();
+          }),
+          button(
+            "all",
+            "Whole city",
+            "M3.5 7.5v-4h4M12.5 3.5h4v4M16.5 12.5v4h-4M7.5 16.5h-4v-4",
+            () => this.showAll(),
+          ),
+        );
         L.DomEvent.disableClickPropagation(box);
         for (const name of ["keydown", "pointerdown"]) {
           box.addEventListener(name, (event) => event.stopPropagation());
@@ -272,11 +310,17 @@ export class CityMap {
       if (this.numbered) for (const each of here) drawKind(context, kind, [each], colours, this);
       else drawKind(context, kind, here, colours, this);
     }
-    for (const [place, width] of [[this.pointed, 2], [this.chosen, 3]]) {
+    for (const [place, width] of [
+      [this.pointed, 2],
+      [this.chosen, 3],
+    ]) {
       if (!place?.point) continue;
       const { x, y } = place.point;
       const radius = Math.max(place.radius, 6) + 5;
-      for (const [colour, line] of [[colours.edge, width + 3], [colours.chosen, width]]) {
+      for (const [colour, line] of [
+        [colours.edge, width + 3],
+        [colours.chosen, width],
+      ]) {
         context.strokeStyle = colour;
         context.lineWidth = line;
         context.beginPath();
@@ -302,7 +346,12 @@ export class CityMap {
     this.map.getContainer().classList.toggle("pointing", Boolean(place));
     if (place) {
       const [name, ...lines] = this.told.describe(place.id);
-      const content = html("div", {}, html("b", {}, name), lines.map((line) => html("span", {}, line)));
+      const content = html(
+        "div",
+        {},
+        html("b", {}, name),
+        lines.map((line) => html("span", {}, line)),
+      );
       this.hint.setLatLng(place.at).setContent(content);
       this.hint.options.offset = L.point(0, -place.radius - 6);
       if (!this.map.hasLayer(this.hint)) this.hint.addTo(this.map);
@@ -346,7 +395,8 @@ export class CityMap {
       if (cost < least) [best, least] = [each, cost];
     }
     if (!best) return;
-    if (!this.map.getBounds().pad(-0.08).contains(best.at)) this.map.panTo(best.at, { animate: false });
+    if (!this.map.getBounds().pad(-0.08).contains(best.at))
+      this.map.panTo(best.at, { animate: false });
     this.#point(best);
     this.told.say(this.told.describe(best.id).join(", "));
   }
@@ -380,7 +430,9 @@ function drawKind(context, kind, places, colours, { usual, numbered }) {
   context.stroke();
   if (target) {
     const width = Math.max(1.3, usual * 0.14);
-    circles(context, places, (place) => (numbered ? size(place) + width * 1.6 : size(place) - width / 2));
+    circles(context, places, (place) =>
+      numbered ? size(place) + width * 1.6 : size(place) - width / 2,
+    );
     context.strokeStyle = kind.colour;
     context.lineWidth = width;
     context.stroke();

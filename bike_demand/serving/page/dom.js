@@ -38,8 +38,12 @@ export function refill(panel, children) {
   const unfolded = [...panel.querySelectorAll("details")].map((each) => each.open);
   const scrolled = [...panel.querySelectorAll(".scroll")].map((each) => each.scrollTop);
   panel.replaceChildren(...children.filter(Boolean));
-  panel.querySelectorAll("details").forEach((each, index) => { each.open = unfolded[index] ?? false; });
-  panel.querySelectorAll(".scroll").forEach((each, index) => { each.scrollTop = scrolled[index] ?? 0; });
+  panel.querySelectorAll("details").forEach((each, index) => {
+    each.open = unfolded[index] ?? false;
+  });
+  panel.querySelectorAll(".scroll").forEach((each, index) => {
+    each.scrollTop = scrolled[index] ?? 0;
+  });
   if (held) panel.querySelector(held)?.focus({ preventScroll: true });
 }
 

@@ -32,7 +32,8 @@ export class Hours {
 
   /** Another forecast, or another system: what was fetched is no longer what is asked for. */
   setForecast(system, head, zone) {
-    const same = head && this.head && system === this.system && version(head) === version(this.head);
+    const same =
+      head && this.head && system === this.system && version(head) === version(this.head);
     this.system = system;
     this.zone = zone;
     this.head = head;
@@ -59,7 +60,10 @@ export class Hours {
   /** To the hour of a time [ms]. */
   goToTime(at) {
     if (!this.head) return;
-    const step = Math.min(24, Math.max(1, Math.round((at - Date.parse(this.head.origin_at)) / HOUR)));
+    const step = Math.min(
+      24,
+      Math.max(1, Math.round((at - Date.parse(this.head.origin_at)) / HOUR)),
+    );
     this.stop();
     this.slider.value = String(step);
     this.#go(step);
@@ -83,9 +87,15 @@ export class Hours {
     const at = this.time(this.step);
     const [strong, rest] = this.hour.children;
     strong.textContent = at ? dayAndClock(at, this.zone) : this.old ? "Latest" : "Now";
-    const when = at ? relative(at) : this.countedAt ? `counted ${clock(this.countedAt, this.zone)}` : "not counted yet";
+    const when = at
+      ? relative(at)
+      : this.countedAt
+        ? `counted ${clock(this.countedAt, this.zone)}`
+        : "not counted yet";
     rest.textContent = `${when} · ${place(this.zone)} time`;
-    const spoken = at ? `${spokenTime(at, this.zone)}, ${relative(at)}` : `${strong.textContent}, ${when}`;
+    const spoken = at
+      ? `${spokenTime(at, this.zone)}, ${relative(at)}`
+      : `${strong.textContent}, ${when}`;
     this.slider.setAttribute("aria-valuetext", spoken);
     this.slider.style.setProperty("--share", String(this.step / 24));
   }
@@ -120,7 +130,8 @@ export class Hours {
     const head = this.head;
     const at = new Date(this.time(step)).toISOString().replace(".000", "");
     const answer = await cityAt(this.system, at, signal);
-    if (!this.head || version(head) !== version(this.head)) throw new DOMException("", "AbortError");
+    if (!this.head || version(head) !== version(this.head))
+      throw new DOMException("", "AbortError");
     if (version(answer) !== version(head)) {
       // A newer forecast came in between: the page is told, and asks again with its hours.
       this.told.newer();
@@ -132,7 +143,9 @@ export class Hours {
   #show() {
     this.hour.classList.remove("loading");
     this.shown = {
-      step: this.step, at: this.time(this.step), rows: this.step ? this.rows.get(this.step) : null,
+      step: this.step,
+      at: this.time(this.step),
+      rows: this.step ? this.rows.get(this.step) : null,
     };
     this.told.show();
   }
@@ -173,7 +186,9 @@ export class Hours {
       const at = this.time(step);
       const hour = localHour(at, this.zone);
       const named = hour % 3 === 0 && step > 1;
-      const tick = html("span", { class: `tick${named ? " named" : ""}${hour % 6 === 0 ? " main" : ""}` });
+      const tick = html("span", {
+        class: `tick${named ? " named" : ""}${hour % 6 === 0 ? " main" : ""}`,
+      });
       if (named) tick.append(hour === 0 ? day(at, this.zone) : clock(at, this.zone));
       tick.style.left = `${(step / 24) * 100}%`;
       marks.push(tick);

@@ -2,21 +2,22 @@
 // the page look like is theirs.
 
 import { showTrust } from "./accuracy.js";
-import { Problem, allStations, get, key, latest, overtaken } from "./api.js";
+import { allStations, get, key, latest, overtaken } from "./api.js";
 import { CityMap } from "./city_map.js";
-import { find, html, svg } from "./dom.js";
+import { find, html } from "./dom.js";
 import { Hours } from "./hours.js";
+import { showLegend } from "./legend.js";
+import { areOld, showFreshness, showNotice, worst } from "./notices.js";
 import { MOST, showRisks } from "./risks.js";
 import { markOf, marks } from "./scales.js";
 import { Search } from "./search.js";
 import { StationCard } from "./station.js";
 import { isDark, watchTheme } from "./theme.js";
-import { HOUR, MINUTE, called, clock, counted, dayAndClock, percent, relative } from "./words.js";
+import { called, clock, counted, percent } from "./words.js";
 
 const AGAIN_MS = 60_000;
 const AFTER_DUE_MS = 5_000; // what is due takes a moment to arrive
 const FIRST_RETRY_MS = 5_000;
-const OLD_COUNTS_MS = 45 * MINUTE; // three snapshots have been missed
 
 const known = {
   systems: [],
@@ -47,7 +48,9 @@ const settings = await get("/page/settings.json").catch(() => ({}));
 const map = new CityMap(find("map"), settings, {
   open: (id) => openStation(id, { fromMap: true }),
   describe,
-  say: (text) => { find("map-said").textContent = text; },
+  say: (text) => {
+    find("map-said").textContent = text;
+  },
 });
 const hours = new Hours(
   { slider: find("slider"), hour: find("hour"), ticks: find("ticks"), play: find("play") },
@@ -60,8 +63,12 @@ const card = new StationCard(find("station"), {
 });
 new Search(find("search"), find("found"), find("found-count"), {
   stations: () => known.stations.values(),
-  note: (station) => station.in_service === false ? "not in service"
-    : station.num_bikes_available === null ? "" : counted(station.num_bikes_available, "bike"),
+  note: (station) =>
+    station.in_service === false
+      ? "not in service"
+      : station.num_bikes_available === null
+        ? ""
+        : counted(station.num_bikes_available, "bike"),
   open: (id) => openStation(id),
 });
 
@@ -88,9 +95,18 @@ async function refresh() {
     const of = { system_id: system };
     await Promise.all([
       ask(allStations(system, signal), takeStations),
-      ask(get("/risks", { ...of, hours: shown.within, kind: shown.kind, limit: MOST }, signal), takeRisks),
-      ask(get("/accuracy", of, signal), (answer) => { known.accuracy = answer; showTrustPanel(); }),
-      ask(get("/model", of, signal), (answer) => { known.model = answer; showTrustPanel(); }),
+      ask(
+        get("/risks", { ...of, hours: shown.within, kind: shown.kind, limit: MOST }, signal),
+        takeRisks,
+      ),
+      ask(get("/accuracy", of, signal), (answer) => {
+        known.accuracy = answer;
+        showTrustPanel();
+      }),
+      ask(get("/model", of, signal), (answer) => {
+        known.model = answer;
+        showTrustPanel();
+      }),
       known.station ? ask(loadStation(signal), () => {}) : null,
     ]);
   }
@@ -107,24 +123,6 @@ function schedule() {
     : usual;
   clearTimeout(timer);
   timer = setTimeout(() => (document.hidden ? schedule() : refresh()), wait);
-}
-
-/** What failures amount to: of several the worst. */
-function worst(failures) {
-  const kinds = {
-    down: (each) => each.status === 0 || (each.status >= 500 && !each.slug),
-    key: (each) => each.status === 401,
-    database: (each) => each.slug === "database-unavailable",
-    busy: (each) => each.status === 429,
-    none: (each) => each.slug === "no-forecast",
-  };
-  const told = failures.filter((each) => each instanceof Problem);
-  for (const each of failures) if (!(each instanceof Problem)) reportError(each); // ours, not theirs
-  for (const [kind, fits] of Object.entries(kinds)) {
-    const found = told.find(fits);
-    if (found) return { kind, retryAfter: (found.retryAfter ?? 0) * 1000 };
-  }
-  return null;
 }
 
 /** After everything was asked for: say what is wrong, or that nothing is. */
@@ -154,7 +152,11 @@ function fail(error) {
 function takeSystems({ systems }) {
   known.systems = systems;
   const select = find("system");
-  select.replaceChildren(...systems.map((each) => html("option", { value: each.system_id }, each.system_id.replaceAll("_", " "))));
+  select.replaceChildren(
+    ...systems.map((each) =>
+      html("option", { value: each.system_id }, each.system_id.replaceAll("_", " ")),
+    ),
+  );
   select.parentElement.hidden = systems.length < 2;
   const [wanted] = fragment();
   const first = systems.find((each) => each.system_id === wanted) ?? systems[0];
@@ -165,13 +167,26 @@ function takeSystems({ systems }) {
 function useSystem(id) {
   known.system = id;
   known.zone = known.systems.find((each) => each.system_id === id)?.timezone ?? "UTC";
-  Object.assign(known, { observedAt: null, head: null, risks: null, accuracy: null, model: null, station: null });
+  Object.assign(known, {
+    observedAt: null,
+    head: null,
+    risks: null,
+    accuracy: null,
+    model: null,
+    station: null,
+  });
   known.stations = new Map();
   known.neighbours = new Map();
   find("system").value = id;
   find("foot").replaceChildren(
-    html("p", {}, `Times are those of ${known.zone.replaceAll("_", " ")}. `,
-      html("a", { href: "/docs" }, "The API behind this page"), " is open to programs, too."));
+    html(
+      "p",
+      {},
+      `Times are those of ${known.zone.replaceAll("_", " ")}. `,
+      html("a", { href: "/docs" }, "The API behind this page"),
+      " is open to programs, too.",
+    ),
+  );
   card.hide();
   map.setStations([]);
   find("legend").replaceChildren();
@@ -188,7 +203,7 @@ function takeStations({ stations, observed_at: observedAt, timezone }) {
   const first = known.stations.size === 0;
   known.zone = timezone ?? known.zone;
   known.observedAt = observedAt ? Date.parse(observedAt) : null;
-  hours.counted(known.observedAt, oldCounts());
+  hours.counted(known.observedAt, areOld(known.observedAt));
   known.stations = new Map(stations.map((each) => [each.station_id, each]));
   map.setStations(stations);
   showMap();
@@ -280,7 +295,8 @@ async function loadStation(signal) {
     (answer) => Object.assign(opened, { forecast: answer, trouble: null }),
     async (error) => {
       if (overtaken(error)) throw error;
-      if (error.slug === "no-forecast") opened.trouble = "There is no forecast of this station yet.";
+      if (error.slug === "no-forecast")
+        opened.trouble = "There is no forecast of this station yet.";
       else if (error.status === 404) opened.trouble = await unforecast(opened, of, signal);
       else {
         if (!opened.forecast) opened.trouble = "Its forecast cannot be had at the moment.";
@@ -289,7 +305,9 @@ async function loadStation(signal) {
     },
   );
   const past = get(`/history/${path}`, of, signal).then(
-    (answer) => { opened.history = answer; },
+    (answer) => {
+      opened.history = answer;
+    },
     (error) => {
       if (error.status !== 404) throw error;
     },
@@ -314,21 +332,41 @@ async function unforecast(opened, of, signal) {
 }
 
 function stationFacts(id) {
-  return known.stations.get(id) ?? known.station?.facts ?? {
-    station_id: id, name: null, short_name: null, capacity: null, in_service: null, observed_at: null,
-    num_bikes_available: null, num_ebikes_available: null, num_docks_available: null,
-  };
+  return (
+    known.stations.get(id) ??
+    known.station?.facts ?? {
+      station_id: id,
+      name: null,
+      short_name: null,
+      capacity: null,
+      in_service: null,
+      observed_at: null,
+      num_bikes_available: null,
+      num_ebikes_available: null,
+      num_docks_available: null,
+    }
+  );
 }
 
 function showStation() {
   const { id, forecast, history: past, trouble: words } = known.station;
   const near = known.neighbours.get(id);
   const alternative = near?.neighbour_id
-    ? { id: near.neighbour_id, name: nameOf(near.neighbour_id), distance: near.neighbour_distance, shares: near.neighbour_shares }
+    ? {
+        id: near.neighbour_id,
+        name: nameOf(near.neighbour_id),
+        distance: near.neighbour_distance,
+        shares: near.neighbour_shares,
+      }
     : null;
   card.show({
-    station: stationFacts(id), zone: known.zone, forecast, history: past, alternative,
-    trouble: words, chosen: hours.shown.at,
+    station: stationFacts(id),
+    zone: known.zone,
+    forecast,
+    history: past,
+    alternative,
+    trouble: words,
+    chosen: hours.shown.at,
   });
 }
 
@@ -354,35 +392,9 @@ function showMap() {
     return mark;
   });
   find("view-bikes").textContent = now ? "Bikes now" : "Bikes expected";
-  showLegend(kinds, counts, now);
+  const { zone } = known;
+  showLegend(find("legend"), { view: shown.view, kinds, counts, at: hours.shown.at, zone });
   card.choose(hours.shown.at);
-}
-
-const VIEWS = { bikes: ["Bikes now", "Bikes expected"], empty: ["No bikes now", "Risk of no bikes"], full: ["No free dock now", "Risk of no free dock"] };
-
-function showLegend(kinds, counts, now) {
-  const at = hours.shown.at;
-  const words = VIEWS[shown.view][now ? 0 : 1];
-  const rows = kinds
-    .filter((kind) => counts.get(kind.key) || !["closed", "unknown"].includes(kind.key))
-    .reverse()
-    .map((kind) => html("li", {}, swatch(kind), html("span", {}, kind.words), html("b", {}, (counts.get(kind.key) ?? 0).toLocaleString("en-GB"))));
-  find("legend").setAttribute("aria-label", `Legend: ${words}`);
-  find("legend").replaceChildren(
-    html("h2", {}, words, at ? html("span", {}, dayAndClock(at, known.zone)) : null),
-    html("ul", {}, rows));
-}
-
-function swatch(kind) {
-  const size = 4 + 2.4 * Math.min(kind.size, 1.2);
-  const shape = kind.shape === "cross"
-    ? svg("path", { d: "m6 6 6 6m0-6-6 6", stroke: kind.colour, "stroke-width": 1.6, fill: "none" })
-    : kind.shape === "ring"
-      ? svg("circle", { cx: 9, cy: 9, r: size - 1, fill: "none", stroke: kind.colour, "stroke-width": 2.4 })
-      : svg("circle", { cx: 9, cy: 9, r: kind.shape === "target" ? size - 3 : size, fill: kind.colour });
-  const around = kind.shape === "target"
-    ? svg("circle", { cx: 9, cy: 9, r: size - 0.7, fill: "none", stroke: kind.colour, "stroke-width": 1.4 }) : null;
-  return svg("svg", { viewBox: "0 0 18 18", width: 18, height: 18, "aria-hidden": "true" }, shape, around);
 }
 
 /** The hint of a station: its name, and lines of what the map shows. */
@@ -394,7 +406,10 @@ function describe(id) {
     if (station.in_service === false) return [called(station), "Not in service"];
     if (station.num_bikes_available === null) return [called(station), "Not counted yet"];
     const docks = station.num_docks_available;
-    return [called(station), `${counted(station.num_bikes_available, "bike")}${docks === null ? "" : `, ${counted(docks, "free dock")}`}`];
+    return [
+      called(station),
+      `${counted(station.num_bikes_available, "bike")}${docks === null ? "" : `, ${counted(docks, "free dock")}`}`,
+    ];
   }
   return [
     called(station),
@@ -404,11 +419,20 @@ function describe(id) {
 }
 
 function showRisksPanel() {
-  const words = trouble?.kind === "none" ? "No forecast has been made yet." : trouble ? "Not known at the moment." : null;
+  const words =
+    trouble?.kind === "none"
+      ? "No forecast has been made yet."
+      : trouble
+        ? "Not known at the moment."
+        : null;
   const fits = known.risks && known.risks.kind === shown.kind && known.risks.hours === shown.within;
   showRisks(find("risks"), {
-    answer: fits ? known.risks : null, zone: known.zone, name: nameOf, open: (id) => openStation(id),
-    chosen: known.station?.id ?? null, trouble: words,
+    answer: fits ? known.risks : null,
+    zone: known.zone,
+    name: nameOf,
+    open: (id) => openStation(id),
+    chosen: known.station?.id ?? null,
+    trouble: words,
   });
 }
 
@@ -417,48 +441,18 @@ function showTrustPanel() {
   showTrust(find("trust"), { accuracy, model, head, observedAt, zone, trouble: trouble !== null });
 }
 
-const hoursSince = (at) => Math.floor((Date.now() - at) / HOUR); // said aloud when it changes
+/** How things stand, for the notices. */
+const standing = () => ({
+  trouble: trouble?.kind ?? null,
+  observedAt: known.observedAt,
+  head: known.head,
+  zone: known.zone,
+});
 
-const oldCounts = () => known.observedAt !== null && Date.now() - known.observedAt > OLD_COUNTS_MS;
+const showFresh = () => showFreshness(find("fresh"), standing());
 
-function showFresh() {
-  const place = find("fresh");
-  if (!known.observedAt) {
-    place.replaceChildren();
-    return;
-  }
-  const state = trouble?.kind === "down" ? "down" : oldCounts() || known.head?.stale ? "old" : "live";
-  const words = { down: "Offline", old: "Stale", live: "Live" }[state];
-  place.replaceChildren(
-    html("i", { class: `light ${state}` }), html("b", {}, words),
-    html("span", {}, `${clock(known.observedAt, known.zone)}, ${relative(known.observedAt)}`));
-}
-
-/** One sentence on what is wrong, if anything is; the worst first. */
-function showBanner() {
-  const since = known.observedAt
-    ? ` The map shows what was known at ${dayAndClock(known.observedAt, known.zone)}.` : "";
-  const again = () => html("button", { type: "button", onclick: () => refresh() }, "Try now");
-  const says = {
-    down: () => ["bad", `The service does not answer.${since} It is asked again by itself.`, again()],
-    database: () => ["bad", `The service cannot reach its database.${since} It is asked again by itself.`, again()],
-    busy: () => ["warn", "Too many questions from here in a minute: the page waits a little before it asks again."],
-    key: () => ["warn", "This service asks for an API key.", html("button", { type: "button", onclick: () => askForKey() }, "Enter a key")],
-    none: () => ["warn", "No forecast has been made yet. The map shows bikes now; hours ahead and risks come with the first forecast."],
-    stale: () => {
-      const origin = Date.parse(known.head.origin_at);
-      return ["warn", `The forecast is stale: the newest is of ${dayAndClock(origin, known.zone)}, over ${hoursSince(origin)} h ago.`];
-    },
-    old: () => ["warn", `Bike counts are old: the newest are of ${dayAndClock(known.observedAt, known.zone)}.`],
-  };
-  const kind = trouble?.kind ?? (known.head?.stale ? "stale" : oldCounts() ? "old" : null);
-  const banner = find("banner");
-  const [tone, words, button] = kind ? says[kind]() : ["", ""];
-  if (banner.dataset.kind === (kind ?? "") && banner.firstChild?.textContent === words) return;
-  banner.dataset.kind = kind ?? "";
-  banner.dataset.tone = tone;
-  banner.replaceChildren(...(kind ? [html("p", {}, words), button].filter(Boolean) : []));
-}
+const showBanner = () =>
+  showNotice(find("banner"), standing(), { again: () => refresh(), key: () => askForKey() });
 
 // What people do
 
@@ -469,15 +463,19 @@ function askForKey() {
   if (!dialog.open) dialog.showModal();
 }
 
-find("key").querySelector("form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  key.set(find("key-value").value.trim());
-  find("key-value").value = "";
-  find("key").close();
-  refresh();
-});
+find("key")
+  .querySelector("form")
+  .addEventListener("submit", (event) => {
+    event.preventDefault();
+    key.set(find("key-value").value.trim());
+    find("key-value").value = "";
+    find("key").close();
+    refresh();
+  });
 find("key-later").addEventListener("click", () => find("key").close());
-find("key").addEventListener("close", () => { declined = true; });
+find("key").addEventListener("close", () => {
+  declined = true;
+});
 
 for (const input of document.querySelectorAll("input[name=view]")) {
   input.addEventListener("change", () => {
@@ -533,7 +531,11 @@ function fragment() {
 
 addEventListener("popstate", () => {
   const [system, station] = fragment();
-  if (system && system !== known.system && known.systems.some((each) => each.system_id === system)) {
+  if (
+    system &&
+    system !== known.system &&
+    known.systems.some((each) => each.system_id === system)
+  ) {
     useSystem(system);
     refresh();
   } else if (station) openStation(station, { quietly: true });
@@ -541,14 +543,15 @@ addEventListener("popstate", () => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && known.station && !event.defaultPrevented && !find("key").open) closeStation();
+  if (event.key === "Escape" && known.station && !event.defaultPrevented && !find("key").open)
+    closeStation();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && Date.now() - lastTry > AGAIN_MS / 2) refresh();
 });
 addEventListener("online", () => refresh());
 setInterval(() => {
-  hours.counted(known.observedAt, oldCounts());
+  hours.counted(known.observedAt, areOld(known.observedAt));
   showFresh();
   showBanner();
 }, 30_000);

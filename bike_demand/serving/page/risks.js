@@ -21,27 +21,38 @@ export function showRisks(panel, { answer, zone, name, open, chosen, trouble }) 
   const risks = answer.risks.filter((each) => each.probability >= LEAST);
   if (!risks.length) {
     const what = kind === "empty" ? "run out of bikes" : "fill up";
-    panel.replaceChildren(html("p", { class: "empty-list" }, `No station is likely to ${what} within ${hours} h.`));
+    panel.replaceChildren(
+      html("p", { class: "empty-list" }, `No station is likely to ${what} within ${hours} h.`),
+    );
     return;
   }
   const rows = risks.map((each) => {
     const at = Date.parse(each.target_at);
-    const bar = html("i", { class: `bar ${kind}` });
+    const bar = html("i", { class: `meter ${kind}` });
     bar.style.setProperty("--share", String(each.probability));
-    const near = each.neighbour_id !== null && each.neighbour_id !== undefined
-      ? `${distance(each.neighbour_distance)} to ${name(each.neighbour_id)}${each.neighbour_shares ? ", also at risk" : ""}`
-      : "no other station near";
-    return html("li", {},
-      html("button", {
-        type: "button", class: "risk", "data-hold": each.station_id,
-        "aria-current": each.station_id === chosen ? "true" : null,
-        onclick: () => open(each.station_id),
-      },
-      html("span", { class: "name" }, called(each)),
-      html("span", { class: "share" }, percent(each.probability)),
-      bar,
-      html("span", { class: "note" }, `${clock(at, zone)} · ${near}`),
-      html("span", { class: "unseen" }, relative(at))));
+    const near =
+      each.neighbour_id !== null && each.neighbour_id !== undefined
+        ? `${distance(each.neighbour_distance)} to ${name(each.neighbour_id)}${each.neighbour_shares ? ", also at risk" : ""}`
+        : "no other station near";
+    return html(
+      "li",
+      {},
+      html(
+        "button",
+        {
+          type: "button",
+          class: "risk",
+          "data-hold": each.station_id,
+          "aria-current": each.station_id === chosen ? "true" : null,
+          onclick: () => open(each.station_id),
+        },
+        html("span", { class: "name" }, called(each)),
+        html("span", { class: "share" }, percent(each.probability)),
+        bar,
+        html("span", { class: "note" }, `${clock(at, zone)} · ${near}`),
+        html("span", { class: "unseen" }, relative(at)),
+      ),
+    );
   });
   refill(panel, [html("ol", { class: "risk-list" }, rows)]);
 }

@@ -3,17 +3,31 @@
 // risk grows with its circle.
 
 const LIGHT = {
-  ground: "#e9e6df", area: "#f8f6f2", lines: "#dfdbd2", edge: "#ffffff",
-  ink: "#1c2024", quiet: "#b9b5ab", outline: "#5f646b",
-  empty: "#c64f00", full: "#0a62a8", chosen: "#1c2024",
+  ground: "#e9e6df",
+  area: "#f8f6f2",
+  lines: "#dfdbd2",
+  edge: "#ffffff",
+  ink: "#1c2024",
+  quiet: "#b9b5ab",
+  outline: "#5f646b",
+  empty: "#c64f00",
+  full: "#0a62a8",
+  chosen: "#1c2024",
   bikes: ["#aadccb", "#63bba4", "#25917f", "#0b5d57"],
   emptyRisk: ["#c9c5bb", "#f3c08d", "#ee9440", "#cc5803", "#7f2f00"],
   fullRisk: ["#c9c5bb", "#a3c8e6", "#5b9fd6", "#1667ac", "#083766"],
 };
 const DARK = {
-  ground: "#101316", area: "#1b2025", lines: "#23292f", edge: "#1b2025",
-  ink: "#eceef0", quiet: "#565e67", outline: "#99a1aa",
-  empty: "#ff9a47", full: "#6cb6ff", chosen: "#ffffff",
+  ground: "#101316",
+  area: "#1b2025",
+  lines: "#23292f",
+  edge: "#1b2025",
+  ink: "#eceef0",
+  quiet: "#565e67",
+  outline: "#99a1aa",
+  empty: "#ff9a47",
+  full: "#6cb6ff",
+  chosen: "#ffffff",
   bikes: ["#24615b", "#2f9182", "#5cc4aa", "#b8f2dc"],
   emptyRisk: ["#434a52", "#80501f", "#c2701c", "#f99a37", "#ffd9a8"],
   fullRisk: ["#434a52", "#28547e", "#3a82c4", "#6cb6ff", "#cbe5ff"],
@@ -33,18 +47,49 @@ const RISK_LIMITS = [0.05, 0.2, 0.4, 0.6];
  */
 export function marks(view, dark, now) {
   const colours = palette(dark);
-  const closed = { key: "closed", words: "Not in service", shape: "cross", colour: colours.outline, size: 0.55 };
-  const unknown = { key: "unknown", words: "Not known", shape: "disc", colour: colours.quiet, size: 0.35 };
+  const closed = {
+    key: "closed",
+    words: "Not in service",
+    shape: "cross",
+    colour: colours.outline,
+    size: 0.55,
+  };
+  const unknown = {
+    key: "unknown",
+    words: "Not known",
+    shape: "disc",
+    colour: colours.quiet,
+    size: 0.35,
+  };
   if (view === "bikes") {
     return [
       unknown,
       closed,
       ...BIKES.map((words, rank) => ({
-        key: `bikes-${rank}`, words, shape: "disc", colour: colours.bikes[rank], size: 1,
-        label: (rank >= 2) === dark ? "#0c1a19" : rank >= 2 ? "#ffffff" : dark ? "#ffffff" : "#0c2a27",
+        key: `bikes-${rank}`,
+        words,
+        shape: "disc",
+        colour: colours.bikes[rank],
+        size: 1,
+        label:
+          rank >= 2 === dark ? "#0c1a19" : rank >= 2 ? "#ffffff" : dark ? "#ffffff" : "#0c2a27",
       })),
-      { key: "full", words: "No free dock", shape: "target", colour: colours.full, size: 1, label: dark ? "#0c1a19" : "#ffffff" },
-      { key: "empty", words: "No bikes", shape: "ring", colour: colours.empty, size: 1, label: colours.empty },
+      {
+        key: "full",
+        words: "No free dock",
+        shape: "target",
+        colour: colours.full,
+        size: 1,
+        label: dark ? "#0c1a19" : "#ffffff",
+      },
+      {
+        key: "empty",
+        words: "No bikes",
+        shape: "ring",
+        colour: colours.empty,
+        size: 1,
+        label: colours.empty,
+      },
     ];
   }
   const ramp = view === "empty" ? colours.emptyRisk : colours.fullRisk;
@@ -54,15 +99,37 @@ export function marks(view, dark, now) {
       unknown,
       closed,
       { key: "risk-0", words: words[0], shape: "disc", even: true, colour: ramp[0], size: 0.5 },
-      { key: "risk-4", words: words[1], shape: "disc", even: true, colour: view === "empty" ? colours.empty : colours.full, size: 1.2, label: dark ? "#14100a" : "#ffffff" },
+      {
+        key: "risk-4",
+        words: words[1],
+        shape: "disc",
+        even: true,
+        colour: view === "empty" ? colours.empty : colours.full,
+        size: 1.2,
+        label: dark ? "#14100a" : "#ffffff",
+      },
     ];
   }
   return [
     unknown,
     closed,
     ...RISKS.map((words, rank) => ({
-      key: `risk-${rank}`, words, shape: "disc", even: true, colour: ramp[rank], size: RISK_SIZES[rank],
-      label: rank === 0 ? null : dark ? (rank === 1 ? "#ffffff" : "#14100a") : rank < 3 ? "#221203" : "#ffffff",
+      key: `risk-${rank}`,
+      words,
+      shape: "disc",
+      even: true,
+      colour: ramp[rank],
+      size: RISK_SIZES[rank],
+      label:
+        rank === 0
+          ? null
+          : dark
+            ? rank === 1
+              ? "#ffffff"
+              : "#14100a"
+            : rank < 3
+              ? "#221203"
+              : "#ffffff",
     })),
   ];
 }

@@ -16,10 +16,16 @@ export function matching(stations, text) {
     const name = simple(called(station));
     const all = `${name} ${simple(station.short_name ?? "")} ${simple(station.station_id)}`;
     if (!words.every((word) => all.includes(word))) continue;
-    const begins = name.startsWith(words[0]) ? 0 : new RegExp(`\\b${escaped(words[0])}`).test(name) ? 1 : 2;
+    const begins = name.startsWith(words[0])
+      ? 0
+      : new RegExp(`\\b${escaped(words[0])}`).test(name)
+        ? 1
+        : 2;
     found.push([begins, name, station]);
   }
-  found.sort((one, other) => one[0] - other[0] || (one[1] < other[1] ? -1 : one[1] > other[1] ? 1 : 0));
+  found.sort(
+    (one, other) => one[0] - other[0] || (one[1] < other[1] ? -1 : one[1] > other[1] ? 1 : 0),
+  );
   return found.map((each) => each[2]);
 }
 
@@ -41,7 +47,9 @@ export class Search {
       if (option) this.#open(this.options.indexOf(option));
     });
     document.addEventListener("keydown", (event) => {
-      const typing = event.target.closest?.("input:not([type=range], [type=radio]), select, textarea, dialog");
+      const typing = event.target.closest?.(
+        "input:not([type=range], [type=radio]), select, textarea, dialog",
+      );
       if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       input.focus();
@@ -53,13 +61,24 @@ export class Search {
     const found = matching(this.told.stations(), this.input.value);
     this.stations = found.slice(0, MOST);
     this.options = this.stations.map((station, index) =>
-      html("li", { role: "option", id: `found-${index}`, "aria-selected": "false" },
+      html(
+        "li",
+        { role: "option", id: `found-${index}`, "aria-selected": "false" },
         html("span", { class: "name" }, called(station)),
-        html("span", { class: "note" }, this.told.note(station))));
+        html("span", { class: "note" }, this.told.note(station)),
+      ),
+    );
     const asked = this.input.value.trim() !== "";
-    const rows = this.options.length || !asked
-      ? this.options
-      : [html("li", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "No station has this name")];
+    const rows =
+      this.options.length || !asked
+        ? this.options
+        : [
+            html(
+              "li",
+              { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" },
+              "No station has this name",
+            ),
+          ];
     this.list.replaceChildren(...rows);
     this.list.hidden = !asked;
     this.input.setAttribute("aria-expanded", String(asked));
@@ -102,8 +121,10 @@ export class Search {
   #key(event) {
     const last = this.options.length - 1;
     const open = !this.list.hidden;
-    if (event.key === "ArrowDown") open ? this.#activate(this.active >= last ? 0 : this.active + 1) : this.#show();
-    else if (event.key === "ArrowUp" && open) this.#activate(this.active <= 0 ? last : this.active - 1);
+    if (event.key === "ArrowDown")
+      open ? this.#activate(this.active >= last ? 0 : this.active + 1) : this.#show();
+    else if (event.key === "ArrowUp" && open)
+      this.#activate(this.active <= 0 ? last : this.active - 1);
     else if (event.key === "Enter" && open) this.#open(this.active);
     else if (event.key === "Escape") {
       if (!open) this.input.value = "";

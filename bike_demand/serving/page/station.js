@@ -3,7 +3,15 @@
 import { HEIGHT, drawChart } from "./chart.js";
 import { html, refill, svg } from "./dom.js";
 import {
-  HOUR, called, clock, counted, dayAndClock, distance, number, percent, relative, spokenTime,
+  HOUR,
+  called,
+  counted,
+  dayAndClock,
+  distance,
+  number,
+  percent,
+  relative,
+  spokenTime,
 } from "./words.js";
 
 export class StationCard {
@@ -44,13 +52,32 @@ export class StationCard {
     const facts = [
       station.short_name && station.short_name !== station.name ? station.short_name : null,
       station.in_service === false ? "not in service" : null,
-      station.observed_at ? `counted ${relative(Date.parse(station.observed_at))}` : "not counted yet",
+      station.observed_at
+        ? `counted ${relative(Date.parse(station.observed_at))}`
+        : "not counted yet",
     ].filter(Boolean);
     refill(this.element, [
-      html("div", { class: "card-head" },
+      html(
+        "div",
+        { class: "card-head" },
         html("h2", { id: "station-name", tabindex: "-1", "data-hold": "name" }, called(station)),
-        html("button", { type: "button", class: "icon close", "data-hold": "close", "aria-label": "Close the station", title: "Close", onclick: () => this.told.close() },
-          svg("svg", { viewBox: "0 0 20 20", width: 18, height: 18, "aria-hidden": "true" }, svg("path", { d: "m5 5 10 10M15 5 5 15" })))),
+        html(
+          "button",
+          {
+            type: "button",
+            class: "icon close",
+            "data-hold": "close",
+            "aria-label": "Close the station",
+            title: "Close",
+            onclick: () => this.told.close(),
+          },
+          svg(
+            "svg",
+            { viewBox: "0 0 20 20", width: 18, height: 18, "aria-hidden": "true" },
+            svg("path", { d: "m5 5 10 10M15 5 5 15" }),
+          ),
+        ),
+      ),
       html("p", { class: "facts" }, facts.join(" · ")),
       counts(station),
       this.#outlook(),
@@ -82,9 +109,22 @@ export class StationCard {
     if (trouble) return html("p", { class: "outlook" }, trouble);
     if (!forecast) return html("p", { class: "outlook" }, "Loading its forecast…");
     const near = alternative
-      ? html("span", { class: "near" }, "Nearest other station: ",
-        html("button", { type: "button", class: "link", "data-hold": "near", onclick: () => this.told.open(alternative.id) }, alternative.name),
-        `, ${distance(alternative.distance)}${alternative.shares ? ", also at risk" : ""}`)
+      ? html(
+          "span",
+          { class: "near" },
+          "Nearest other station: ",
+          html(
+            "button",
+            {
+              type: "button",
+              class: "link",
+              "data-hold": "near",
+              onclick: () => this.told.open(alternative.id),
+            },
+            alternative.name,
+          ),
+          `, ${distance(alternative.distance)}${alternative.shares ? ", also at risk" : ""}`,
+        )
       : null;
     return html("p", { class: "outlook" }, sentence(forecast.forecast, zone, station), near);
   }
@@ -92,45 +132,90 @@ export class StationCard {
   #legend() {
     const key = (name, words) => html("li", {}, html("i", { class: `key ${name}` }), words);
     if (!this.data.forecast) return null;
-    return html("ul", { class: "chart-legend", "aria-hidden": "true" },
-      key("was", "Counted"), key("expected", "Expected"), key("band", "80 % likely"));
+    return html(
+      "ul",
+      { class: "chart-legend", "aria-hidden": "true" },
+      key("was", "Counted"),
+      key("expected", "Expected"),
+      key("band", "80 % likely"),
+    );
   }
 
   #table() {
     const { forecast, history, zone } = this.data;
     if (!forecast) return null;
-    const row = (each) => html("tr", {},
-      html("th", { scope: "row" }, dayAndClock(Date.parse(each.target_at), zone)),
-      html("td", {}, number(each.bikes)),
-      html("td", {}, `${each.p10}–${each.p90}`),
-      html("td", {}, percent(each.p_empty)),
-      html("td", {}, percent(each.p_full)));
-    const hourly = (history?.observations ?? []).filter((each) => Date.parse(each.observed_at) % HOUR === 0);
-    const past = hourly.map((each) => html("tr", {},
-      html("th", { scope: "row" }, dayAndClock(Date.parse(each.observed_at), zone)),
-      html("td", {}, each.num_bikes_available ?? "–"),
-      html("td", {}, each.num_docks_available ?? "–")));
-    const head = (...words) => html("thead", {}, html("tr", {}, words.map((each) => html("th", { scope: "col" }, each))));
-    return html("details", { class: "numbers" },
+    const row = (each) =>
+      html(
+        "tr",
+        {},
+        html("th", { scope: "row" }, dayAndClock(Date.parse(each.target_at), zone)),
+        html("td", {}, number(each.bikes)),
+        html("td", {}, `${each.p10}–${each.p90}`),
+        html("td", {}, percent(each.p_empty)),
+        html("td", {}, percent(each.p_full)),
+      );
+    const hourly = (history?.observations ?? []).filter(
+      (each) => Date.parse(each.observed_at) % HOUR === 0,
+    );
+    const past = hourly.map((each) =>
+      html(
+        "tr",
+        {},
+        html("th", { scope: "row" }, dayAndClock(Date.parse(each.observed_at), zone)),
+        html("td", {}, each.num_bikes_available ?? "–"),
+        html("td", {}, each.num_docks_available ?? "–"),
+      ),
+    );
+    const head = (...words) =>
+      html(
+        "thead",
+        {},
+        html(
+          "tr",
+          {},
+          words.map((each) => html("th", { scope: "col" }, each)),
+        ),
+      );
+    return html(
+      "details",
+      { class: "numbers" },
       html("summary", {}, "The chart in numbers"),
-      html("div", { class: "scroll", tabindex: "0", "data-hold": "numbers", role: "group", "aria-label": "Numbers of the chart" },
-        html("table", {},
+      html(
+        "div",
+        {
+          class: "scroll",
+          tabindex: "0",
+          "data-hold": "numbers",
+          role: "group",
+          "aria-label": "Numbers of the chart",
+        },
+        html(
+          "table",
+          {},
           html("caption", {}, "Next 24 hours"),
           head("Time", "Expected", "80 % likely", "No bikes", "No dock"),
-          html("tbody", {}, forecast.forecast.map(row))),
+          html("tbody", {}, forecast.forecast.map(row)),
+        ),
         past.length
-          ? html("table", {},
-            html("caption", {}, "Last 24 hours"),
-            head("Time", "Bikes", "Free docks"),
-            html("tbody", {}, past))
-          : null));
+          ? html(
+              "table",
+              {},
+              html("caption", {}, "Last 24 hours"),
+              head("Time", "Bikes", "Free docks"),
+              html("tbody", {}, past),
+            )
+          : null,
+      ),
+    );
   }
 
   #redraw() {
     if (!this.data || !this.width) return;
     this.#draw(this.data.chosen);
     const hour = this.#hour(this.data.chosen);
-    this.reading.replaceChildren(...(hour ? told(hour, this.data.zone) : ["Point at an hour, or move the map’s slider"]));
+    this.reading.replaceChildren(
+      ...(hour ? told(hour, this.data.zone) : ["Point at an hour, or move the map’s slider"]),
+    );
     this.reading.classList.toggle("idle", !hour);
     this.reading.hidden = !this.data.forecast;
   }
@@ -138,17 +223,28 @@ export class StationCard {
   #draw(chosen) {
     const { station, forecast, history, zone } = this.data;
     const rows = forecast?.forecast ?? [];
-    const drawn = drawChart({
-      observations: history?.observations ?? [], forecast: rows,
-      capacity: station.capacity ?? rows[0]?.capacity ?? null, zone, now: Date.now(), chosen,
-    }, this.width);
+    const drawn = drawChart(
+      {
+        observations: history?.observations ?? [],
+        forecast: rows,
+        capacity: station.capacity ?? rows[0]?.capacity ?? null,
+        zone,
+        now: Date.now(),
+        chosen,
+      },
+      this.width,
+    );
     this.timeAt = drawn.timeAt;
     this.frame.replaceChildren(drawn.element);
   }
 
   #hour(at) {
     if (at === null) return null;
-    return this.data.forecast?.forecast.find((each) => Math.abs(Date.parse(each.target_at) - at) < HOUR / 2) ?? null;
+    return (
+      this.data.forecast?.forecast.find(
+        (each) => Math.abs(Date.parse(each.target_at) - at) < HOUR / 2,
+      ) ?? null
+    );
   }
 
   #hourAt(event) {
@@ -164,11 +260,15 @@ export class StationCard {
       this.#draw(Date.parse(hour.target_at));
       this.reading.replaceChildren(...told(hour, zone));
     } else {
-      const seen = (history?.observations ?? []).filter((each) => Date.parse(each.observed_at) <= at).at(-1);
+      const seen = (history?.observations ?? [])
+        .filter((each) => Date.parse(each.observed_at) <= at)
+        .at(-1);
       if (!seen || at - Date.parse(seen.observed_at) > HOUR / 2) return;
       this.#draw(Date.parse(seen.observed_at));
-      this.reading.replaceChildren(html("b", {}, dayAndClock(Date.parse(seen.observed_at), zone)),
-        ` ${counted(seen.num_bikes_available ?? 0, "bike")}, ${counted(seen.num_docks_available ?? 0, "free dock")}`);
+      this.reading.replaceChildren(
+        html("b", {}, dayAndClock(Date.parse(seen.observed_at), zone)),
+        ` ${counted(seen.num_bikes_available ?? 0, "bike")}, ${counted(seen.num_docks_available ?? 0, "free dock")}`,
+      );
     }
     this.reading.classList.remove("idle");
   }
@@ -183,38 +283,56 @@ function told(hour, zone) {
 }
 
 function counts(station) {
-  const one = (value, words, note, kind) => html("div", { class: kind },
-    html("dt", {}, words), html("dd", {}, value ?? "–", note ? html("small", {}, note) : null));
+  const one = (value, words, note, kind) =>
+    html(
+      "div",
+      { class: kind },
+      html("dt", {}, words),
+      html("dd", {}, value ?? "–", note ? html("small", {}, note) : null),
+    );
   const bikes = station.num_bikes_available;
   const docks = station.num_docks_available;
   const electric = station.num_ebikes_available ? `${station.num_ebikes_available} electric` : null;
-  return html("dl", { class: "counts" },
+  return html(
+    "dl",
+    { class: "counts" },
     one(bikes, "Bikes now", electric, bikes === 0 ? "none-left" : null),
     one(docks, "Free docks", null, docks === 0 ? "none-free" : null),
-    one(station.capacity, "Docks in all", null, null));
+    one(station.capacity, "Docks in all", null, null),
+  );
 }
 
 /** "Most likely without bikes at Sunday 08:00: 71 %." */
 export function sentence(rows, zone, station) {
-  if (station.in_service === false) return "Not in service now. This is what is to be expected if it opens.";
+  if (station.in_service === false)
+    return "Not in service now. This is what is to be expected if it opens.";
   const said = [];
   const kinds = [
     ["p_empty", station.num_bikes_available === 0, "bikes"],
     ["p_full", station.num_docks_available === 0, "free docks"],
   ];
   for (const [field, already, words] of kinds) {
-    const most = rows.reduce((best, each) => ((each[field] ?? -1) > (best?.[field] ?? -1) ? each : best), null);
+    const most = rows.reduce(
+      (best, each) => ((each[field] ?? -1) > (best?.[field] ?? -1) ? each : best),
+      null,
+    );
     if (already) {
       const relief = rows.find((each) => each[field] !== null && each[field] < 0.5);
       const until = relief
-        ? `more likely than not some from ${spokenTime(Date.parse(relief.target_at), zone)}`
+        ? `more likely than not there are some from ${spokenTime(Date.parse(relief.target_at), zone)}`
         : "probably none in the next 24 hours";
-      said.push([2, `No ${words} now, ${until}.`]);
+      said.push([2, `No ${words} now; ${until}.`]);
     } else if (most?.[field] >= 0.1) {
       const verb = most[field] >= 0.5 ? "is likely to" : "may";
-      said.push([most[field], `It ${verb} run out of ${words}: ${percent(most[field])} at ${spokenTime(Date.parse(most.target_at), zone)}.`]);
+      said.push([
+        most[field],
+        `It ${verb} run out of ${words}: ${percent(most[field])} at ${spokenTime(Date.parse(most.target_at), zone)}.`,
+      ]);
     }
   }
   if (!said.length) return "It is likely to have bikes and free docks for the next 24 hours.";
-  return said.sort((one, other) => other[0] - one[0]).map((each) => each[1]).join(" ");
+  return said
+    .sort((one, other) => other[0] - one[0])
+    .map((each) => each[1])
+    .join(" ");
 }

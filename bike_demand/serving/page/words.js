@@ -51,7 +51,9 @@ export function duration(milliseconds) {
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   if (hours >= 48) return `${Math.round(hours / 24)} days`;
-  return minutes % 60 && hours < 6 ? `${hours} h ${minutes % 60} min` : `${Math.round(minutes / 60)} h`;
+  return minutes % 60 && hours < 6
+    ? `${hours} h ${minutes % 60} min`
+    : `${Math.round(minutes / 60)} h`;
 }
 
 /** "in 2 h", "20 min ago" */

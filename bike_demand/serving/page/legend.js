@@ -1,0 +1,82 @@
+// The legend of the map: every kind of mark, and how many stations wear it.
+
+import { html, svg } from "./dom.js";
+import { dayAndClock } from "./words.js";
+
+const VIEWS = {
+  bikes: ["Bikes now", "Bikes expected"],
+  empty: ["No bikes now", "Risk of no bikes"],
+  full: ["No free dock now", "Risk of no free dock"],
+};
+
+/**
+ * Fill the legend.
+ *
+ * @param {HTMLElement} place where
+ * @param {{view: string, kinds: object[], counts: Map, at: ?number, zone: string}} data `kinds` as
+ *   of `scales.marks`, how many stations wear each, and the hour shown [ms], null for now
+ */
+export function showLegend(place, { view, kinds, counts, at, zone }) {
+  const words = VIEWS[view][at ? 1 : 0];
+  const rows = kinds
+    .filter((kind) => counts.get(kind.key) || !["closed", "unknown"].includes(kind.key))
+    .reverse()
+    .map((kind) =>
+      html(
+        "li",
+        {},
+        swatch(kind),
+        html("span", {}, kind.words),
+        html("b", {}, (counts.get(kind.key) ?? 0).toLocaleString("en-GB")),
+      ),
+    );
+  place.setAttribute("aria-label", `Legend: ${words}`);
+  place.replaceChildren(
+    html("h2", {}, words, at ? html("span", {}, dayAndClock(at, zone)) : null),
+    html("ul", {}, rows),
+  );
+}
+
+function swatch(kind) {
+  const size = 4 + 2.4 * Math.min(kind.size, 1.2);
+  const shape =
+    kind.shape === "cross"
+      ? svg("path", {
+          d: "m6 6 6 6m0-6-6 6",
+          stroke: kind.colour,
+          "stroke-width": 1.6,
+          fill: "none",
+        })
+      : kind.shape === "ring"
+        ? svg("circle", {
+            cx: 9,
+            cy: 9,
+            r: size - 1,
+            fill: "none",
+            stroke: kind.colour,
+            "stroke-width": 2.4,
+          })
+        : svg("circle", {
+            cx: 9,
+            cy: 9,
+            r: kind.shape === "target" ? size - 3 : size,
+            fill: kind.colour,
+          });
+  const around =
+    kind.shape === "target"
+      ? svg("circle", {
+          cx: 9,
+          cy: 9,
+          r: size - 0.7,
+          fill: "none",
+          stroke: kind.colour,
+          "stroke-width": 1.4,
+        })
+      : null;
+  return svg(
+    "svg",
+    { viewBox: "0 0 18 18", width: 18, height: 18, "aria-hidden": "true" },
+    shape,
+    around,
+  );
+}
