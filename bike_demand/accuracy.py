@@ -11,9 +11,9 @@ import pandas as pd
 from bike_demand.storage.accuracy_figures import figures
 from bike_demand.storage.warehouse import Warehouse
 
-# Each horizon's origin by itself (OFFSET keeps the planner from joining whole tables), where what is
-# due at a tick lies together. `y` is what came, `persisted` what was at the origin. A number instead
-# of quantiles has its absolute error for their loss.
+# Each horizon's origin by itself (OFFSET keeps the planner from joining whole tables), where what
+# is due at a tick lies together. `y` is what came, `persisted` what was at the origin. A number
+# instead of quantiles has its absolute error for their loss.
 _DUE: Final = """
 WITH s AS MATERIALIZED (
     SELECT station_id, num_bikes_available, num_docks_available FROM station_status

@@ -66,8 +66,8 @@ def simple():
 
 def test_every_station_has_a_row_for_each_of_24_hours(simple):
     assert [*simple.columns] == [*COLUMNS]
-    assert simple["station_id"].tolist() == [name for name in STATIONS for _ in HORIZONS]
-    assert simple["horizon"].tolist() == [*HORIZONS] * 6
+    assert simple["station_id"].tolist() == [*STATIONS] * len(HORIZONS)
+    assert simple["horizon"].tolist() == [hours for hours in HORIZONS for _ in STATIONS]
 
 
 def test_quantiles_are_ordered_and_all_lies_within_the_room(simple):
