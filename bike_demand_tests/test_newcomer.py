@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
+from bike_demand.client import CityForecast, Client, UnreachableError
 from bike_demand.simulation.city import City
 from bike_demand.simulation.clock import Clock
 from bike_demand.simulation.misbehaviour import Misbehaviour
@@ -71,8 +73,13 @@ def test_make_demo_brings_in_a_city_and_make_dev_goes_on_with_it(environment, ho
         assert not {"FAILURE", "CANCELED"} & set(statuses(dagster))
         found = dagster(SCHEDULES)["schedulesOrError"]["results"]
         assert {entry["scheduleState"]["status"] for entry in found} == {"RUNNING"}
-        assert len(cities(dagster.pid)) == 1
-    until(lambda: not cities(dagster.pid), "the city ends with Dagster")
+        assert len(beside(dagster.pid, "simulate")) == 1
+        [api] = beside(dagster.pid, "serve")
+        words = api.cmdline()
+        served = Client(f"http://127.0.0.1:{words[words.index('--port') + 1]}")
+        assert until(lambda: forecast_of(served), "the API answers").role == "champion"
+    for word in ("simulate", "serve"):
+        until(lambda word=word: not beside(dagster.pid, word), f"what is told to {word} ends, too")
     founded = (home / "simulated_city" / "founded").read_text()
     assert (home / "simulated_city" / f"from_{founded[:10]}.parquet").exists()
 
@@ -191,10 +198,18 @@ def process_of_run(dagster) -> int | None:
     return next((int(entry["text"]) for entry in entries if entry["label"] == "pid"), None)
 
 
-def cities(parent: int) -> list[psutil.Process]:
-    """Servers of a simulated city that were told to end with this process."""
+def beside(parent: int, word: str) -> list[psutil.Process]:
+    """Processes that do something of ours and were told to end with this one."""
     return [
         process
         for process in psutil.process_iter(["cmdline"])
         if ["--parent", str(parent)] == (process.info["cmdline"] or [])[-2:]
+        and word in process.info["cmdline"]
     ]
+
+
+def forecast_of(api: Client) -> CityForecast | None:
+    """Of the whole city; None as long as it does not answer."""
+    with suppress(UnreachableError):
+        return api.city()
+    return None

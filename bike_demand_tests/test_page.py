@@ -1,42 +1,31 @@
 """Dagster's page of `make dev`, in a real browser: what people see and click."""
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from bike_demand.definitions import defs
 from bike_demand.storage import embedded
+from bike_demand_tests.browser import launched
 from bike_demand_tests.processes import PATIENCE_S, serving
 
 ASSETS = sorted(spec.key.to_user_string() for spec in defs.resolve_all_asset_specs())
 GROUPS = ("features", "forecasting", "ingestion", "monitoring", "training")
-QUIETLY = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="module")
-def chromium() -> str:
-    """The program."""
-    found = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if found is None:
-        pytest.skip("no browser is here: apt-get install chromium")
-    return found
+def browser() -> Iterator[Browser]:
+    """It, for these tests."""
+    with launched() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def url(chromium, tmp_path_factory) -> Iterator[str]:
+def url(browser, tmp_path_factory) -> Iterator[str]:
     """The page's address, in a data directory that was empty."""
     home = tmp_path_factory.mktemp("page")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -49,16 +38,10 @@ def url(chromium, tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page(url, chromium) -> Iterator[Page]:
+def page(url, browser) -> Iterator[Page]:
     """A window."""
-    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=[*QUIETLY, *sandbox]) as browser,
-        browser.new_page(base_url=url, viewport={"width": 1440, "height": 900}) as window,
-    ):
+    with browser.new_page(base_url=url, viewport={"width": 1440, "height": 900}) as window:
         window.set_default_timeout(PATIENCE_S * 1000)
-        expect.set_options(timeout=PATIENCE_S * 1000)
         yield window
 
 

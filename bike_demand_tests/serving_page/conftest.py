@@ -1,49 +1,25 @@
 """Windows of a real browser on the real server of a filled city, whose present stands still."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from bike_demand.storage import databases
+from bike_demand_tests.browser import launched
 from bike_demand_tests.processes import PATIENCE_S
 from bike_demand_tests.serving.city import NOW, Clock, configured, fill, running
 
-QUIETLY = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-)
 WIDE, PHONE = (1440, 900), (375, 812)
 CITY_SHOWN = "#legend li b"
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The program."""
-    found = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if found is None:
-        pytest.skip("no browser is here: apt-get install chromium")
-    return found
-
-
 @pytest.fixture(scope="module")
-def browser(chromium) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     """A browser for a module's tests."""
-    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=[*QUIETLY, *sandbox]) as found,
-    ):
-        expect.set_options(timeout=PATIENCE_S * 1000)
+    with launched() as found:
         yield found
 
 
