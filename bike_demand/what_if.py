@@ -212,8 +212,9 @@ def laid_over(
     records: Any = own.to_dict("records")
     rows: dict[pd.Timestamp, dict[str, Any]] = dict(zip(own.index, records, strict=True))
     fetched = status.drop_duplicates("observed_at").set_index("observed_at")["fetched_at"]
-    for posted in sorted(observations, key=lambda one: one.observed_at):
-        tick = pd.Timestamp(posted.tick)
+    ordered = sorted(observations, key=lambda one: one.observed_at)
+    for of_tick, posted in {one.tick: one for one in ordered}.items():
+        tick = pd.Timestamp(of_tick)
         before = rows.get(tick) or _last(rows, tick)
         row = dict(before)
         if tick not in rows:
