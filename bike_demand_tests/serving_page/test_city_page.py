@@ -323,6 +323,7 @@ def test_a_stale_forecast_is_called_stale(own_api, window, clock):
     expect(banner).to_have_text("The forecast is stale: the newest is of Fri 08:00, over 3 h ago.")
     expect(page.locator("#fresh")).to_contain_text("Stale")
     expect(page.locator("#hour b")).to_have_text("Latest")
+    expect(page.locator("#legend h2")).to_have_text("Latest bikes")
     assert counted(page) == PLACED
     assert page.complaints == []
 
@@ -494,6 +495,28 @@ def test_nothing_is_wider_than_the_window(api, window, size):
             .map(each => each.outerHTML.slice(0, 80))"""
     )
     assert outside == []
+
+
+def test_on_a_wide_window_the_panel_scrolls_and_the_page_does_not(api, window):
+    page = window(api.url, f"#{SYSTEM}/{EMPTY}", size=WIDE)
+    expect(page.locator("path.band")).to_have_count(1)
+    page.get_by_text("The chart in numbers").click()
+    assert page.evaluate("document.documentElement.scrollHeight") == WIDE[1]
+    assert page.evaluate("document.querySelector('#panel').scrollHeight") > WIDE[1]
+
+
+def test_of_a_forecast_that_ages_only_the_hours_to_come_are_spoken_of(own_api, window, clock):
+    page = window(own_api.url, f"#{SYSTEM}/{EMPTY}")
+    outlook = page.locator("#station .outlook")
+    expect(outlook).to_contain_text("No bikes now; probably none in the next 24 hours.")
+    for later, words in (
+        (3, "No bikes when last counted; probably none until Saturday 08:00."),
+        (30, "All hours of the newest forecast are past."),
+    ):
+        clock.now = NOW + later * HOUR
+        page.clock.set_fixed_time(clock.now)
+        page.reload()
+        expect(outlook).to_contain_text(words)
 
 
 def test_tiles_are_shown_with_their_attribution_where_they_are_configured(

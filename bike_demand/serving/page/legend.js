@@ -3,21 +3,30 @@
 import { html, svg } from "./dom.js";
 import { dayAndClock } from "./words.js";
 
+// What a view shows now, of counts that are old, and of an hour ahead.
 const VIEWS = {
-  bikes: ["Bikes now", "Bikes expected"],
-  empty: ["No bikes now", "Risk of no bikes"],
-  full: ["No free dock now", "Risk of no free dock"],
+  bikes: { now: "Bikes now", old: "Latest bikes", ahead: "Bikes expected" },
+  empty: { now: "No bikes now", old: "No bikes in the latest count", ahead: "Risk of no bikes" },
+  full: {
+    now: "No free dock now",
+    old: "No free dock in the latest count",
+    ahead: "Risk of no free dock",
+  },
 };
+
+/** What a view (`bikes`, `empty` or `full`) is called at an hour [ms], null for now. */
+export const viewName = (view, at, old) => VIEWS[view][at ? "ahead" : old ? "old" : "now"];
 
 /**
  * Fill the legend.
  *
  * @param {HTMLElement} place where
- * @param {{view: string, kinds: object[], counts: Map, at: ?number, zone: string}} data `kinds` as
- *   of `scales.marks`, how many stations wear each, and the hour shown [ms], null for now
+ * @param {{view: string, kinds: object[], counts: Map, at: ?number, old: boolean,
+ *   zone: string}} data `kinds` as of `scales.marks`, how many stations wear each, the hour shown
+ *   [ms], null for now, and whether what was counted is old
  */
-export function showLegend(place, { view, kinds, counts, at, zone }) {
-  const words = VIEWS[view][at ? 1 : 0];
+export function showLegend(place, { view, kinds, counts, at, old, zone }) {
+  const words = viewName(view, at, old);
   const rows = kinds
     .filter((kind) => counts.get(kind.key) || !["closed", "unknown"].includes(kind.key))
     .reverse()

@@ -6,7 +6,7 @@ import { allStations, get, key, latest, overtaken } from "./api.js";
 import { CityMap } from "./city_map.js";
 import { find, html } from "./dom.js";
 import { Hours } from "./hours.js";
-import { showLegend } from "./legend.js";
+import { showLegend, viewName } from "./legend.js";
 import { areOld, showFreshness, showNotice, worst } from "./notices.js";
 import { MOST, showRisks } from "./risks.js";
 import { markOf, marks } from "./scales.js";
@@ -203,9 +203,9 @@ function takeStations({ stations, observed_at: observedAt, timezone }) {
   const first = known.stations.size === 0;
   known.zone = timezone ?? known.zone;
   known.observedAt = observedAt ? Date.parse(observedAt) : null;
-  hours.counted(known.observedAt, areOld(known.observedAt));
   known.stations = new Map(stations.map((each) => [each.station_id, each]));
   map.setStations(stations);
+  hours.counted(known.observedAt, areOld(known.observedAt));
   showMap();
   find("waiting").hidden = stations.length > 0;
   if (!stations.length) find("waiting").textContent = "This system has no stations yet";
@@ -391,10 +391,11 @@ function showMap() {
     counts.set(mark.key, (counts.get(mark.key) ?? 0) + 1);
     return mark;
   });
-  find("view-bikes").textContent = now ? "Bikes now" : "Bikes expected";
-  const { zone } = known;
-  showLegend(find("legend"), { view: shown.view, kinds, counts, at: hours.shown.at, zone });
-  card.choose(hours.shown.at);
+  const { at } = hours.shown;
+  const { old } = hours;
+  find("view-bikes").textContent = viewName("bikes", at, old);
+  showLegend(find("legend"), { view: shown.view, kinds, counts, at, old, zone: known.zone });
+  card.choose(at);
 }
 
 /** The hint of a station: its name, and lines of what the map shows. */
@@ -551,7 +552,9 @@ document.addEventListener("visibilitychange", () => {
 });
 addEventListener("online", () => refresh());
 setInterval(() => {
+  const wereOld = hours.old;
   hours.counted(known.observedAt, areOld(known.observedAt));
+  if (hours.old !== wereOld) showMap();
   showFresh();
   showBanner();
 }, 30_000);

@@ -2,6 +2,7 @@
 
 import { HEIGHT, drawChart } from "./chart.js";
 import { html, refill, svg } from "./dom.js";
+import { areOld } from "./notices.js";
 import {
   HOUR,
   called,
@@ -296,16 +297,21 @@ function counts(station) {
   return html(
     "dl",
     { class: "counts" },
-    one(bikes, "Bikes now", electric, bikes === 0 ? "none-left" : null),
+    one(bikes, "Bikes", electric, bikes === 0 ? "none-left" : null),
     one(docks, "Free docks", null, docks === 0 ? "none-free" : null),
     one(station.capacity, "Docks in all", null, null),
   );
 }
 
-/** "Most likely without bikes at Sunday 08:00: 71 %." */
-export function sentence(rows, zone, station) {
+/** "It is likely to run out of bikes: 71 % at Sunday 08:00.": of the hours that are still to come. */
+function sentence(forecast, zone, station) {
   if (station.in_service === false)
     return "Not in service now. This is what is to be expected if it opens.";
+  const rows = forecast.filter((each) => Date.parse(each.target_at) > Date.now());
+  if (!rows.length) return "All hours of the newest forecast are past.";
+  const end = Date.parse(rows.at(-1).target_at);
+  const soon = end - Date.now() > 22 * HOUR ? "the next 24 hours" : null;
+  const when = areOld(Date.parse(station.observed_at)) ? "when last counted" : "now";
   const said = [];
   const kinds = [
     ["p_empty", station.num_bikes_available === 0, "bikes"],
@@ -320,8 +326,8 @@ export function sentence(rows, zone, station) {
       const relief = rows.find((each) => each[field] !== null && each[field] < 0.5);
       const until = relief
         ? `more likely than not there are some from ${spokenTime(Date.parse(relief.target_at), zone)}`
-        : "probably none in the next 24 hours";
-      said.push([2, `No ${words} now; ${until}.`]);
+        : `probably none ${soon ? `in ${soon}` : `until ${spokenTime(end, zone)}`}`;
+      said.push([2, `No ${words} ${when}; ${until}.`]);
     } else if (most?.[field] >= 0.1) {
       const verb = most[field] >= 0.5 ? "is likely to" : "may";
       said.push([
@@ -330,7 +336,10 @@ export function sentence(rows, zone, station) {
       ]);
     }
   }
-  if (!said.length) return "It is likely to have bikes and free docks for the next 24 hours.";
+  if (!said.length) {
+    const until = soon ? `for ${soon}` : `until ${spokenTime(end, zone)}`;
+    return `It is likely to have bikes and free docks ${until}.`;
+  }
   return said
     .sort((one, other) => other[0] - one[0])
     .map((each) => each[1])
