@@ -49,7 +49,7 @@ FLOORS = [
     {"definitions"},
     {"defs"},
     {"demo_city"},
-    {"automation", "failing", "instance", "purge", "resources", "stale"},
+    {"automation", "failing", "instance", "purge", "resources", "stale", "unheard"},
     {"made"},
     {"data_times", "freshness"},
     {"cadence"},

@@ -6,10 +6,18 @@ or nobody listens. No Dagster here; people are told in `alerts`.
 
 from bike_demand.announce.delivery import Receiver, RefusedError, Server
 from bike_demand.announce.events import Event, happened, stations
-from bike_demand.announce.progress import CATCH_UP, OVERLAP, Progress, Undelivered, undelivered
+from bike_demand.announce.progress import (
+    CATCH_UP,
+    LONGEST_WAIT,
+    OVERLAP,
+    Progress,
+    Undelivered,
+    undelivered,
+)
 
 __all__ = [
     "CATCH_UP",
+    "LONGEST_WAIT",
     "OVERLAP",
     "Event",
     "Progress",

@@ -8,7 +8,15 @@ import dagster as dg
 import pandas as pd
 import pytest
 from dagster import DagsterRunStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    SensorInstigatorData,
+)
 
+from bike_demand.announce import Progress
 from bike_demand.cadence import FEATURES, MODELS, STATUS
 from bike_demand.defs.monitoring import alert_sensor as module
 from bike_demand.defs.monitoring.alert_sensor import alert_sensor_at
@@ -28,8 +36,8 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 class Watch:
     """The sensor's ticks, one after the other."""
 
-    def __init__(self, url, channel, folder):
-        self.instance = dg.DagsterInstance.ephemeral(tempdir=str(folder))
+    def __init__(self, url, channel, instance):
+        self.instance = instance
         self.channel = channel
         self.now, self._cursor = datetime.now(UTC), None
         self._sensor = alert_sensor_at(lambda: self.now)
@@ -51,6 +59,21 @@ class Watch:
             self.now = min(self.now + 10 * MINUTE, end)
             told += self.tick()
         return told
+
+    def announced(self, progress):
+        """What the sensor that tells programs has kept."""
+        location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "__repository__")
+        data = SensorInstigatorData(cursor=progress.written())
+        state = InstigatorState(
+            location.get_instigator_origin("announcement_sensor"),
+            InstigatorType.SENSOR,
+            InstigatorStatus.RUNNING,
+            data,
+        )
+        known = self.instance.all_instigator_state()
+        (self.instance.update_instigator_state if known else self.instance.add_instigator_state)(
+            state
+        )
 
     def key(self, cadence, hours, minutes=0):
         """Of the partition that began so many full hours ago, and some minutes."""
@@ -81,7 +104,7 @@ class Watch:
 
 
 @pytest.fixture
-def watch(postgres_url, monkeypatch, tmp_path):
+def channel(monkeypatch, tmp_path):
     monkeypatch.setenv("BIKE_DEMAND_HOME", str(tmp_path))
     (tmp_path / "settings.toml").write_text(
         '[[systems]]\nsystem_id = "a"\nurl = "http://127.0.0.1:9/a"\n'
@@ -89,7 +112,19 @@ def watch(postgres_url, monkeypatch, tmp_path):
     )
     channel = Channel()
     monkeypatch.setattr(module, "channels", lambda _: [channel])
-    return Watch(postgres_url, channel, tmp_path)
+    return channel
+
+
+@pytest.fixture
+def watch(postgres_url, channel, tmp_path):
+    return Watch(postgres_url, channel, dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)))
+
+
+@pytest.fixture
+def watch_with_sensors(postgres_url, channel):
+    """On an instance that keeps what sensors keep, which takes longer to make."""
+    with dg.instance_for_test() as instance:
+        yield Watch(postgres_url, channel, instance)
 
 
 def test_a_run_that_fails_is_told_once_and_once_when_it_is_made(watch):
@@ -134,6 +169,35 @@ def test_of_an_older_partition_that_fails_is_told_when_it_is_given_up(watch):
     assert watch.key(FEATURES, hours=3) in watch.channel.messages[-1].text
     watch.run(FEATURES, watch.key(FEATURES, hours=3), tags={})
     assert watch.tick() == [("recovered", "station_features given up")]
+
+
+def test_a_webhook_that_takes_no_events_is_told_after_an_hour_and_once(
+    watch_with_sensors, monkeypatch
+):
+    watch = watch_with_sensors
+    monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK", "http://127.0.0.1:9/hook")
+    monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK_SECRET", f"whsec_{'A' * 43}=")
+    progress = Progress(position=watch.now)
+    for _ in range(3):
+        progress = progress.refused(watch.now, None)
+        watch.announced(progress)
+        assert watch.later(19 * MINUTE) == []
+    assert watch.later(3 * MINUTE) == [("opened", "announcement_sensor webhook")]
+    assert "refused what it was told, 3 times in a row" in watch.channel.messages[-1].text
+    watch.announced(progress.refused(watch.now, None))
+    assert watch.later(20 * MINUTE) == []
+    watch.announced(Progress(position=watch.now))
+    assert watch.tick() == [("recovered", "announcement_sensor webhook")]
+
+
+def test_a_webhook_that_nobody_tells_any_more_is_not_told_of(watch_with_sensors, monkeypatch):
+    watch = watch_with_sensors
+    watch.announced(Progress(position=watch.now - 3 * HOUR).refused(watch.now, None))
+    assert watch.tick() == []  # it stands in the settings no more
+    monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK", "http://127.0.0.1:9/hook")
+    monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK_SECRET", f"whsec_{'A' * 43}=")
+    assert watch.tick() == [("opened", "announcement_sensor webhook")]
+    assert watch.later(4 * HOUR)[0] == ("recovered", "announcement_sensor webhook")
 
 
 def test_the_asset_that_failed_is_named_and_not_the_first_of_its_cadence(watch):

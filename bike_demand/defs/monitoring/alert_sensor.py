@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import dagster as dg
 
-from bike_demand import data_times, freshness, model_alerts, quality, settings, stale
+from bike_demand import data_times, freshness, model_alerts, quality, settings, stale, unheard
 from bike_demand import failing as failures
 from bike_demand.alerts import Incident, Message, Outbox, changes, channels, lasting
 from bike_demand.automation import utc_now
@@ -90,8 +90,8 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus(settings.load().schedules.upper()),
         description=(
-            "Tells people of failing runs, old or bad data and champions: Slack, e-mail, a "
-            "webhook, whichever the settings name; else the log."
+            "Tells people of failing runs, old or bad data, champions, and programs that cannot be "
+            "told: Slack, e-mail, a webhook, whichever the settings name; else the log."
         ),
     )
     def alert_sensor(
@@ -126,7 +126,9 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
             *model_alerts.moved(drift, page),
             *model_alerts.untrained(trained, live, moment, page),
         ]
-        found = [*(one.incident for one in failing.values()), *left, *old, *unsound, *models]
+        programs = unheard.incidents(instance, moment, page) if configured.forecast_webhook else []
+        runs = [*(one.incident for one in failing.values()), *left]
+        found = [*runs, *old, *unsound, *models, *programs]
         known, messages = changes(kept.open, found, moment)
         if slept:
             messages.append(_slept(kept.at, moment, page))
