@@ -1,5 +1,6 @@
 """A process that is asked one thing at a time: started at the first, replaced when it is no more.
 
+It is ended when nobody has asked for a while.
 What is asked, and what answers, is not known here.
 """
 
@@ -19,6 +20,9 @@ SECONDS: Final = 30.0
 
 WAITING: Final = 4
 """Who wait for their turn, at most."""
+
+IDLE_S: Final = 900.0
+"""After which without a question it is ended, for what it holds in memory."""
 
 
 class BusyError(Exception):
@@ -40,6 +44,7 @@ class Worker:
         command: Starts it.
         seconds: For an answer, and to wait for one's turn.
         clock: They are measured by it [s].
+        idle_s: After which it is ended.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Worker:
         command: Sequence[str] = COMMAND,
         seconds: float = SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        idle_s: float = IDLE_S,
     ) -> None:
         self._command, self._seconds, self._clock = tuple(command), seconds, clock
         self._places = threading.BoundedSemaphore(1 + WAITING)
@@ -54,6 +60,8 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._closed = False
+        self._idle_s = idle_s
+        self._idle = self._timer()
 
     @property
     def pid(self) -> int | None:
@@ -77,9 +85,12 @@ class Worker:
         try:
             if not self._turn.acquire(timeout=self._seconds):
                 raise BusyError
+            self._idle.cancel()
             try:
                 return self._answer(json.dumps(question).encode() + b"\n")
             finally:
+                self._idle = self._timer()
+                self._idle.start()
                 self._turn.release()
         finally:
             self._places.release()
@@ -88,8 +99,22 @@ class Worker:
         """End the process, whatever it is at; no other is started."""
         with self._starting:
             self._closed = True
+        self._idle.cancel()
         if self._process is not None:
             _ended(self._process)
+
+    def _timer(self) -> threading.Timer:
+        timer = threading.Timer(self._idle_s, self._end_if_idle)
+        timer.daemon = True
+        return timer
+
+    def _end_if_idle(self) -> None:
+        if self._turn.acquire(blocking=False):  # else it is being asked again
+            try:
+                if self._process is not None:
+                    _ended(self._process)
+            finally:
+                self._turn.release()
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         end = self._clock() + self._seconds

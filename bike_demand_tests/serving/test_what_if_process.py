@@ -101,6 +101,22 @@ def test_who_has_waited_too_long_for_their_turn_is_refused(worker):
         worker.ask({})
 
 
+def test_one_that_nobody_asks_for_a_while_is_ended_and_the_next_question_starts_another():
+    worker = Worker([sys.executable, "-c", ECHO], idle_s=0.01)
+    first = worker.ask({})["pid"]
+    worker._idle.join()
+    assert not is_there(first)
+    assert worker.ask({})["pid"] != first
+    worker.close()
+
+
+def test_one_that_is_being_asked_is_not_idle(worker):
+    pid = worker.ask({})["pid"]
+    with worker._turn:
+        worker._end_if_idle()
+    assert worker.ask({})["pid"] == pid
+
+
 def test_it_ends_with_the_server_and_no_other_is_started(worker):
     pid = worker.ask({})["pid"]
     worker.close()
