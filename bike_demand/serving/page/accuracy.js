@@ -70,8 +70,9 @@ export function showTrust(panel, { accuracy, model, head, observedAt, zone, trou
 function lastWeek(all) {
   const rows = all.filter((each) => SHOWN.includes(each.horizon));
   if (!rows.length) return null;
-  const most = Math.max(...rows.flatMap((each) => [each.mae, each.persistence]));
-  const better = rows.map((each) => 1 - each.mae / each.persistence);
+  const most = Math.max(...rows.flatMap((each) => [each.mae, each.persistence])) || 1;
+  // Where nothing has changed all week, nothing can be better.
+  const better = rows.map((each) => (each.persistence ? 1 - each.mae / each.persistence : null));
   const total = all.reduce((sum, each) => sum + each.rows, 0);
   const mean = (field) => {
     const known = all.filter((each) => each[field] !== null);
@@ -97,8 +98,10 @@ function lastWeek(all) {
       html("td", { class: "bars" }, bars),
       html(
         "td",
-        { class: gain >= 0 ? "gain" : "loss" },
-        `${gain >= 0 ? "−" : "+"}${Math.abs(Math.round(gain * 100))} %`,
+        gain === null ? {} : { class: gain >= 0 ? "gain" : "loss" },
+        gain === null
+          ? "–"
+          : `${gain >= 0 ? "−" : "+"}${Math.abs(Math.round(gain * 100))} %`,
       ),
     );
   });

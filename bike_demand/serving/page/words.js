@@ -81,6 +81,8 @@ export const counted = (count, one, many = `${one}s`) =>
 /** What a station is called: its name, or the id of one that has none. */
 export const called = (station) => station.name || `Station ${station.station_id}`;
 
-/** "240 m", "1.3 km" */
+/** "240 m", "1.3 km", in one piece */
 export const distance = (metres) =>
-  metres < 995 ? `${Math.round(metres / 10) * 10} m` : `${(metres / 1000).toFixed(1)} km`;
+  metres < 995
+    ? `${Math.round(metres / 10) * 10}\u00a0m`
+    : `${(metres / 1000).toFixed(1)}\u00a0km`;
