@@ -554,7 +554,14 @@ def test_a_name_of_a_number_or_a_time_is_as_people_say_it(api, window):
     )
     assert said == [
         *("<1 %", "0 %", ">99 %", "61 %", "–", "59 min", "1 h", "1 h 20 min", "7 h", "3 days"),
-        *("240 m", "1.3 km", "Sun 01:00", "Sun 01:00", "06:30", "New York"),
+        *(
+            "240\N{NO-BREAK SPACE}m",
+            "1.3\N{NO-BREAK SPACE}km",
+            "Sun 01:00",
+            "Sun 01:00",
+            "06:30",
+            "New York",
+        ),
     ]
 
 
