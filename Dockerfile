@@ -1,5 +1,5 @@
-# One image for all roles: code server, web page, daemon, MLflow and migration. What a container is
-# stands in docker-compose.yml.
+# One image for all roles: code server, web page, daemon, MLflow, migration and the forecast API. What a
+# container is stands in docker-compose.yml.
 ARG PYTHON=3.12.12-slim-bookworm
 
 FROM python:${PYTHON} AS build

@@ -108,6 +108,27 @@ def test_the_workspace_names_the_code_service_and_its_port(declared):
     assert str(server["port"]) in declared["code"]["command"]
 
 
+def test_on_kubernetes_the_server_is_that_of_the_compose_file():
+    folder = ROOT / "deploy" / "kubernetes"
+    deployment, service = yaml.safe_load_all((folder / "serve.yaml").read_text())
+    values = yaml.safe_load((folder / "values.yaml").read_text())
+    ours = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["serve"]
+    pod = deployment["spec"]["template"]
+    [container] = pod["spec"]["containers"]
+    [chart] = values["dagster-user-deployments"]["deployments"]
+    assert container["command"] == ours["command"]
+    assert container["image"] == "{repository}:{tag}".format(**chart["image"])
+    assert container["resources"]["limits"]["memory"].lower() == f"{ours['mem_limit']}i"
+    assert container["livenessProbe"]["httpGet"]["path"] in ours["healthcheck"]["test"][-1]
+    given = {one["name"]: one["value"] for one in container["env"]}
+    assert given["MLFLOW_TRACKING_URI"] == chart["env"]["MLFLOW_TRACKING_URI"]
+    assert pod["metadata"]["labels"] == deployment["spec"]["selector"]["matchLabels"]
+    assert pod["metadata"]["labels"] == service["spec"]["selector"]
+    [port] = container["ports"]
+    assert str(port["containerPort"]) == ours["command"][-1]
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+
+
 def test_kubernetes_has_the_limits_and_retries_of_dagster_yaml():
     values = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "values.yaml").read_text())
     ours = yaml.safe_load((ROOT / "dagster.yaml").read_text())
