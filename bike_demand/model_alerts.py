@@ -12,6 +12,9 @@ from bike_demand.alerts import Incident, Message
 UNTRAINED: Final = timedelta(days=7)
 """After the day that the last model was trained for."""
 
+TOLD: Final = timedelta(days=1)
+"""After its hour drift is told of no more: who reigns now, or what comes in, does not tell it."""
+
 DRIFT: Final = """
 SELECT d.system_id, d.hour, d.model_version,
     max(d.band) FILTER (WHERE d.band = 'critical') AS critical,
@@ -48,16 +51,17 @@ _TOLD: Final = {
 }
 
 
-def moved(rows: Iterable[Mapping[Any, Any]], page_url: str) -> list[Incident]:
+def moved(rows: Iterable[Mapping[Any, Any]], now: datetime, page_url: str) -> list[Incident]:
     """Systems whose champion is asked other things than it has learnt from.
 
     Args:
         rows: Of the query `DRIFT`.
+        now: UTC.
         page_url: Of Dagster's page.
     """
     found = []
     for row in rows:
-        if row["moved"] is None:
+        if row["moved"] is None or row["hour"] < now - TOLD:
             continue
         band = "critical" if row["critical"] else "moderate"
         found.append(

@@ -59,13 +59,16 @@ def roll_back(system_id: str | None) -> None:
     """Make the champion's predecessor champion again, and note it.
 
     Raises:
-        click.ClickException: There is none, or several systems are followed and none is named.
+        click.ClickException: There is none, the champion is pinned, or several systems are followed
+            and none is named.
         RegistryUnavailableError: MLflow does not answer.
     """
     configured, system, registry = _of_one(system_id)
     champion = registry.champion(system)
     if champion is None:
         raise click.ClickException(f"{system} has no champion.")
+    if registry.is_pinned(system):
+        raise click.ClickException(f"{champion} is pinned: 'bike-demand unpin' first.")
     if REPLACED not in champion.tags:
         raise click.ClickException(
             f"{champion} was made champion by hand, and after whom is not noted: move the alias "

@@ -75,15 +75,18 @@ def worse(losses: pd.DataFrame) -> Reason | None:
 def no_skill(week: pd.DataFrame) -> Reason | None:
     """Whether a champion is no better than persistence; None if it is, or too little came due.
 
+    Where persistence made no error, as while a feed stands still, there is no skill to speak of.
+
     Args:
         week: From `accuracy.skill`, of a week.
     """
     enough = week[week.index.isin(GATED) & (week["hours"] >= LEAST_HOURS)]
-    behind = enough[~(enough["skill_rmse"] > 0)]
+    skills = enough["skill_rmse"].astype(np.float64).dropna()
+    behind = skills[skills <= 0]
     if behind.empty:
         return None
-    told = ", ".join(f"{hours} h ({skill:+.1%})" for hours, skill in behind["skill_rmse"].items())
-    figures = {str(hours): float(skill) for hours, skill in enough["skill_rmse"].items()}
+    told = ", ".join(f"{hours} h ({skill:+.1%})" for hours, skill in behind.items())
+    figures = {str(hours): float(skill) for hours, skill in skills.items()}
     return Reason(f"Over a week it has no skill {told} ahead.", {"skill": figures})
 
 

@@ -35,7 +35,7 @@ def drift(warehouse):
         rows = Rows(pd.DataFrame(rows), covers)
         replace(warehouse, FEATURE_DRIFT, [Window(hour, hour + HOUR)], rows)
         found = warehouse.frame(model_alerts.DRIFT, {"systems": ["city", "other"]})
-        return model_alerts.moved(found.to_dict("records"), PAGE)
+        return model_alerts.moved(found.to_dict("records"), NOW + 2 * HOUR, PAGE)
 
     return store
 
@@ -47,6 +47,15 @@ def test_the_newest_hour_tells_what_has_moved(drift):
     [incident] = drift(NOW + HOUR, activity=0.2)
     assert incident.key == "feature_drift city moderate"
     assert drift(NOW + 2 * HOUR, activity=0.1) == []
+
+
+def test_of_a_day_ago_nothing_is_told_any_more(drift):
+    """Nothing newer comes once a champion reigns that does not tell what it has learnt from."""
+    assert drift(NOW - 23 * HOUR, activity=0.3) == []
+
+
+def test_of_the_day_before_it_is(drift):
+    assert len(drift(NOW - 22 * HOUR, activity=0.3)) == 1
 
 
 @pytest.mark.parametrize(("days", "told"), [(8, []), (8.1, ["champion_model city untrained"])])

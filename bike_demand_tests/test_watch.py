@@ -77,6 +77,15 @@ def test_other_horizons_and_too_few_hours_say_nothing():
     assert watch.no_skill(week({1: -1.0}, hours=watch.LEAST_HOURS)) is not None
 
 
+def test_where_persistence_made_no_error_there_is_no_skill_to_speak_of():
+    """As while a feed stands still: null in the tables, and no number in JSON."""
+    known = week({1: 0.1, 3: 0.1, 6: 0.1})
+    none = known.assign(skill_rmse=pd.Series([None] * 3, dtype=object, index=known.index))
+    assert watch.no_skill(none) is None
+    assert watch.no_skill(week({1: float("nan"), 3: 0.1})) is None
+    assert watch.no_skill(week({1: float("nan"), 3: -0.1})).figures == {"skill": {"3": -0.1}}
+
+
 def test_what_moved_critically_is_told_the_farthest_first():
     rows = pd.DataFrame(
         {

@@ -136,7 +136,10 @@ def band(index: float) -> Band:
 
 def _edges(known: NDArray[np.float32]) -> NDArray[np.float32]:
     """Between as many bins as there may be, none of them empty."""
-    if not len(known):
-        return known
+    more = known[known > known.min()] if len(known) else known
+    if not len(more):
+        return more
     found = np.unique(np.quantile(known, np.arange(1, BINS) / BINS, method="higher"))
-    return np.asarray(found[found > known.min()], dtype=np.float32)
+    found = found[found >= more.min()]
+    # Where more than nine tenths are the least, such as 0, the others are a bin, too.
+    return np.asarray(found if len(found) else [more.min()], dtype=np.float32)

@@ -48,7 +48,7 @@ RESTORED_AT: Final = "restored_at"
 """Tag: when it became champion again, its successor having been taken back, ISO, UTC."""
 
 TAKEN_BACK_AT: Final = "taken_back_at"
-"""Tag: when it was sent from the throne by hand, ISO, UTC; not there if it was not."""
+"""Tag: when it was sent from the throne, ISO, UTC; not there if it was not."""
 
 REPLACED: Final = "replaced"
 """Tag: the version that was champion before it; empty if there was none."""

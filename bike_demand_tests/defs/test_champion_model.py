@@ -342,6 +342,7 @@ def test_a_rollback_returns_to_the_predecessor_and_a_rerun_respects_it(
     compete.again()
     *_, row = decisions()
     assert (row["challenger"], row["reason"]) == (second.version, "rolled_back")
+    assert row["detail"].endswith("was taken back.")  # by hand, or by `model_watch`
     assert [event["kind"] for event in decisions("model_event")] == [
         "promotion",
         "promotion",
@@ -429,6 +430,18 @@ def test_another_version_can_be_pinned(compete, noise, city, at_home):
     reign.pin(second.version, None)
     assert compete.registry.champion(city.system_id).version == second.version
     assert first.version != second.version
+
+
+def test_a_pinned_version_is_not_rolled_back_before_it_is_unpinned(compete, noise, city, at_home):
+    first, _ = compete(blurred(noise["lightgbm"]), day=END - 4 * DAY)
+    second, _ = compete()
+    reign.pin(second.version, None)
+    with pytest.raises(Exception, match="is pinned: 'bike-demand unpin' first"):
+        reign.roll_back(None)
+    assert compete.registry.champion(city.system_id).version == second.version
+    reign.unpin(None)
+    reign.roll_back(None)
+    assert compete.registry.champion(city.system_id).version == first.version
 
 
 def test_what_is_not_pinned_cannot_be_unpinned(compete, city, at_home):

@@ -290,6 +290,43 @@ def test_where_the_same_was_learnt_before_nothing_starts_and_the_event_says_so(
     assert sensor(hour) == []
 
 
+def test_before_the_newest_days_own_models_the_day_before_is_learnt_again(
+    at, city, reigns, moved, events
+):
+    """Made for one system, the newest day would count as made, and no other system get a model."""
+    version, hour = reigns(), END + HOUR
+    moved(hour, version, activity=0.4)
+    at(hour)
+    [(figures,)] = events("figures")
+    assert json.loads(figures)["day"] == f"{END - 2 * DAY:%Y-%m-%d}"
+
+
+def test_where_that_was_learnt_the_newest_days_own_models_are_waited_for(
+    at, city, reigns, publish, moved, events
+):
+    version, hour = reigns(), END + HOUR
+    publish((END - 2 * DAY).date(), candidate="recency")
+    moved(hour, version, activity=0.4)
+    assert "own models come first" in at(hour)[city.system_id]
+    assert events() == []
+    publish((END - DAY).date())
+    moved(hour + HOUR, version, activity=0.4)
+    at(hour + HOUR)
+    [(kind, figures)] = events("kind", "figures")
+    assert (kind, json.loads(figures)["day"]) == ("retraining", f"{END - DAY:%Y-%m-%d}")
+
+
+def test_the_newest_days_own_models_are_not_waited_for_when_they_are_overdue(
+    at, city, reigns, publish, moved, events
+):
+    version, hour = reigns(), END + 5 * HOUR
+    publish((END - 2 * DAY).date(), candidate="recency")
+    moved(hour, version, activity=0.4)
+    at(hour)
+    [(kind, figures)] = events("kind", "figures")
+    assert (kind, json.loads(figures)["day"]) == ("retraining", f"{END - DAY:%Y-%m-%d}")
+
+
 def test_without_features_of_the_day_there_is_nothing_new(
     at, city, reigns, moved, events, warehouse
 ):

@@ -277,6 +277,23 @@ def test_challenger_and_predecessor_forecast_in_the_shadow(
     assert set(rows["role"]) == {"champion"}
 
 
+def test_a_predecessor_that_was_deleted_costs_the_champion_no_forecast(
+    forecast, reigns, publish, tracking
+):
+    registry = tracking.registry()
+    first = reigns()
+    second = registry.appoint(
+        publish((ORIGIN - DAY).date(), data_until=ORIGIN - DAY), first.version
+    )
+    with registry._store.client("Testing") as client:
+        hour_ago = (ORIGIN - HOUR).isoformat()
+        client.set_model_version_tag(second.name, second.version, APPOINTED_AT, hour_ago)
+        client.delete_model_version(first.name, first.version)
+    _, rows, _ = forecast()
+    assert set(rows["role"]) == {"champion"}
+    assert set(rows["model_version"]) == {second.version}
+
+
 def test_what_the_champion_is_asked_is_counted_in_its_bins(
     forecast, reigns, warehouse, city, noise
 ):

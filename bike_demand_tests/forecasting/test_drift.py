@@ -48,6 +48,15 @@ def test_a_normal_that_moved_by_a_deviation_is_critical_and_by_a_tenth_is_not():
     assert band(index(reference, values + 0.1, at((0, 1)))) == "none"
 
 
+def test_what_is_seldom_above_the_least_is_seen_to_become_common():
+    """As e-bikes, or bikes out of order, in a system that has few."""
+    reference = learnt(np.repeat([0, 1, 5], [950, 30, 20]))
+    moved = index(reference, np.repeat([0, 1, 5], [500, 300, 200]), at((0, 1_000)))
+    by_hand = (0.5 - 0.95) * np.log(0.5 / 0.95) + (0.5 - 0.05) * np.log(0.5 / 0.05)
+    assert moved == pytest.approx(by_hand)
+    assert band(moved) == "critical"
+
+
 def test_hours_are_compared_with_the_same_hours():
     night, day = RNG.normal(0, 1, 5_000), RNG.normal(5, 1, 5_000)
     reference = learnt([*night, *day], [3] * 5_000 + [15] * 5_000)

@@ -1,6 +1,7 @@
 """The assets `station_forecast` and `station_risk`. What they say: `forecasting.outlook`."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -169,8 +170,11 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             if model is not None and model.reference is not None:
                 counts = outlook.counted(model.reference, forecast)
                 inputs.append(_counted(counts, shared["model_version"], system, origin))
-            for role, version in _shadows(registry, issue, issued_at):
+            for role, ask in _shadows(registry, issue, issued_at).items():
                 try:
+                    version = ask()
+                    if version is None or unfit(version, origin):
+                        continue
                     other = registry.load(version)
                 except RegistryError as error:  # whoever waits for it is told that nothing came
                     context.log.warning(f"{system.system_id}: no forecast by the {role}: {error}")
@@ -217,19 +221,21 @@ def _issue(registry: Registry, system: System, origin: datetime) -> tuple[_Issue
         return _Issue(system, origin, None, str(error)), None
 
 
-def _shadows(registry: Registry, issue: _Issue, issued_at: datetime) -> list[tuple[str, Version]]:
-    """Who else forecasts, to be compared with the champion, by role."""
+def _shadows(
+    registry: Registry, issue: _Issue, issued_at: datetime
+) -> dict[str, Callable[[], Version | None]]:
+    """Who else forecasts, to be compared with the champion: by role, whom to ask who that is."""
     champion = issue.version
     if champion is None:
-        return []
-    found = {CHALLENGER: registry.challenger(champion.system_id)}
+        return {}
+    system_id = champion.system_id
+    found: dict[str, Callable[[], Version | None]] = {
+        CHALLENGER: lambda: registry.challenger(system_id)
+    }
     if on_probation(champion, issued_at):
-        found[PREDECESSOR] = registry.version(champion.system_id, champion.tags[REPLACED])
-    return [
-        (role, version)
-        for role, version in found.items()
-        if version is not None and not unfit(version, issue.origin_at)
-    ]
+        replaced = champion.tags[REPLACED]
+        found[PREDECESSOR] = lambda: registry.version(system_id, replaced)
+    return found
 
 
 def _counted(

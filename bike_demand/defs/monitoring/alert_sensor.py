@@ -123,7 +123,7 @@ def alert_sensor_at(now: Callable[[], datetime] = utc_now) -> dg.SensorDefinitio
         drift = warehouse.frame(model_alerts.DRIFT, followed).to_dict("records")
         trained = warehouse.frame(model_alerts.TRAINED, followed).to_dict("records")
         models = [
-            *model_alerts.moved(drift, page),
+            *model_alerts.moved(drift, moment, page),
             *model_alerts.untrained(trained, live, moment, page),
         ]
         programs = unheard.incidents(instance, moment, page) if configured.forecast_webhook else []

@@ -28,6 +28,7 @@ from bike_demand.resources.tracking import Tracking
 from bike_demand.storage.replace import replace
 from bike_demand.storage.tables import FEATURE_DRIFT, FORECAST_ACCURACY, MODEL_EVENT
 from bike_demand.storage.warehouse import Warehouse
+from bike_demand.storage.windows import Window
 
 NAME: Final = "model_watch"
 
@@ -152,12 +153,31 @@ class _Look:
         if self._newest(_ACTED, values) is not None:
             return f"Nothing more today: {reason.told}"
         day = MODELS.newest(self._now)
-        figures = {**reason.figures, "day": f"{day:%Y-%m-%d}"}
+        waits = self._comes_by_itself(day)
+        if waits:
+            day -= MODELS.period
         known = self._nothing_new(day)
+        if known and waits:
+            return f"Nothing yet: {reason.told} The newest day's own models come first."
+        figures = {**reason.figures, "day": f"{day:%Y-%m-%d}"}
         told = f"{reason.told} {known or f'A model of fewer days to {day:%Y-%m-%d} is trained.'}"
         kind: model_events.Kind = "nothing_new" if known else "retraining"
         self._note(kind, self._now.isoformat(), champion, None, told, figures)
         return told
+
+    def _comes_by_itself(self, day: datetime) -> bool:
+        """Whether the daily models of a day are still to come.
+
+        Dagster knows of a day that it was made, not of which systems: were one system's candidates
+        trained before, nobody's daily models would be.
+        """
+        if self._now >= MODELS.due_at(Window(day, day + MODELS.period)):
+            return False
+        versions = self._registry.versions(self._system_id)
+        return not any(
+            version.candidate == "daily" and version.trained_for == day.date()
+            for version in versions
+        )
 
     def _nothing_new(self, day: datetime) -> str | None:
         newest = self._newest(_FEATURES, {"system": self._system_id})

@@ -331,7 +331,7 @@ def _by_the_champion(contest: Contest) -> Decision | None:
 
 def _by_itself(challenger: Version, test: pd.DataFrame) -> Decision | None:
     if challenger.tags.get(TAKEN_BACK_AT):
-        told = f"{challenger} was taken back by hand."
+        told = f"{challenger} was taken back."
         return Decision(promoted=False, reason="rolled_back", detail=told)
     if challenger.feature_version != FEATURE_VERSION:
         told = _other_features(challenger)
