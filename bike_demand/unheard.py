@@ -33,17 +33,17 @@ def incidents(instance: dg.DagsterInstance, now: datetime, page_url: str) -> lis
 def incident(cursor: str, now: datetime, page_url: str) -> Incident | None:
     """Likewise, by what the sensor has kept."""
     progress, _ = Progress.read(cursor)
-    if progress is None or progress.position is None or progress.again_at is None:
+    if progress is None or progress.refused_since is None or progress.again_at is None:
         return None
     # A sensor that is off, or of a code location that is no more, does not try any longer.
     is_tried = now - progress.again_at < 2 * LONGEST_WAIT
-    if not is_tried or now - progress.position < AWAY:
+    if not is_tried or now - progress.refused_since < AWAY:
         return None
     return Incident(
         key=f"{SENSOR} webhook",
         asset="station_forecast",
         partition=None,
-        since=progress.position,
+        since=progress.refused_since,
         what=f"The webhook refused what it was told, {progress.tries} times in a row.",
         todo=(
             "Look at the receiver, and at the sensor's log for what it answers; what waits is told "

@@ -32,6 +32,7 @@ class Progress:
         newest: Id of the newest event that the server was told of; None before the first look.
         tries: How often in a row the receiver has refused.
         again_at: Not asked before, UTC; None if it may be asked.
+        refused_since: When it first refused of those times, UTC; None if it does not.
     """
 
     position: datetime | None = None
@@ -39,6 +40,7 @@ class Progress:
     newest: str | None = None
     tries: int = 0
     again_at: datetime | None = None
+    refused_since: datetime | None = None
 
     @classmethod
     def read(cls, kept: str | None) -> tuple[Self | None, str | None]:
@@ -55,6 +57,7 @@ class Progress:
                 told["newest"],
                 int(told["tries"]),
                 _time(told["again_at"]),
+                _time(told["refused_since"]),
             ), None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return None, f"What was kept cannot be read ({error!r}): events are told from now on."
@@ -69,6 +72,7 @@ class Progress:
                 "newest": self.newest,
                 "tries": self.tries,
                 "again_at": self.again_at and self.again_at.isoformat(),
+                "refused_since": self.refused_since and self.refused_since.isoformat(),
             }
         )
 
@@ -92,7 +96,12 @@ class Progress:
         doubled: timedelta = FIRST_WAIT * 2 ** min(self.tries, 10)
         asked = doubled if wait is None else timedelta(seconds=wait)
         again = now + max(FIRST_WAIT, min(asked, LONGEST_WAIT))
-        return replace(self, tries=self.tries + 1, again_at=again)
+        since = self.refused_since or now
+        return replace(self, tries=self.tries + 1, again_at=again, refused_since=since)
+
+    def taken(self) -> "Progress":
+        """The receiver listens."""
+        return replace(self, tries=0, again_at=None, refused_since=None)
 
     def moved(self, found: Sequence[Event], done: Collection[str], now: datetime) -> "Progress":
         """After a look.

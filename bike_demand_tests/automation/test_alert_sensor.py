@@ -177,7 +177,7 @@ def test_a_webhook_that_takes_no_events_is_told_after_an_hour_and_once(
     watch = watch_with_sensors
     monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK", "http://127.0.0.1:9/hook")
     monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK_SECRET", f"whsec_{'A' * 43}=")
-    progress = Progress(position=watch.now)
+    progress = Progress(position=watch.now - 3 * HOUR)  # the daemon was away
     for _ in range(3):
         progress = progress.refused(watch.now, None)
         watch.announced(progress)
@@ -186,13 +186,14 @@ def test_a_webhook_that_takes_no_events_is_told_after_an_hour_and_once(
     assert "refused what it was told, 3 times in a row" in watch.channel.messages[-1].text
     watch.announced(progress.refused(watch.now, None))
     assert watch.later(20 * MINUTE) == []
-    watch.announced(Progress(position=watch.now))
+    watch.announced(progress.taken())
     assert watch.tick() == [("recovered", "announcement_sensor webhook")]
 
 
 def test_a_webhook_that_nobody_tells_any_more_is_not_told_of(watch_with_sensors, monkeypatch):
     watch = watch_with_sensors
-    watch.announced(Progress(position=watch.now - 3 * HOUR).refused(watch.now, None))
+    progress = Progress().refused(watch.now - 3 * HOUR, None)
+    watch.announced(progress.refused(watch.now, None))
     assert watch.tick() == []  # it stands in the settings no more
     monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK", "http://127.0.0.1:9/hook")
     monkeypatch.setenv("BIKE_DEMAND_FORECAST_WEBHOOK_SECRET", f"whsec_{'A' * 43}=")

@@ -475,3 +475,14 @@ def test_the_champions_card_is_on_the_page_and_in_the_registry(compete, city):
     assert f"| now | {first.version} | promotion |" in told
     with compete.registry._store.client("Testing") as client:
         assert client.get_model_version(first.name, first.version).description == told
+
+
+def test_a_champion_whose_run_mlflow_has_no_more_costs_no_decision(compete, city, warehouse):
+    first, _ = compete(day=END - 4 * DAY)
+    with compete.registry._store.client("Testing") as client:
+        client._tracking_client.store._hard_delete_run(first.run_id)
+    _, result = compete()
+    page = result.asset_materializations_for_node("champion_model")[0].metadata
+    assert f"champion {city.system_id}" not in page
+    decided = warehouse.frame("SELECT DISTINCT trained_for FROM champion_decision", {})
+    assert len(decided) == 2

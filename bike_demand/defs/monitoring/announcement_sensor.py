@@ -119,7 +119,7 @@ class _Tick:
                         f"{len(queue) - sent} events wait."
                     )
                     break
-                progress = replace(progress, tries=0, again_at=None)
+                progress = progress.taken()
                 sent += 1
                 self._context.log.info(f"Told the webhook: {event.type} {event.id}.")
             done |= ids

@@ -161,7 +161,12 @@ def champion_model(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PL
             rows.append(row)
             events += event
             pages[f"decision {system.system_id}"] = page
-            if told := _card(registry, io_manager.warehouse(), system.system_id, event):
+            try:
+                told = _card(registry, io_manager.warehouse(), system.system_id, event)
+            except RegistryError as error:  # what was decided is stored all the same
+                context.log.warning(f"{system.system_id} has no card today: {error}")
+                continue
+            if told:
                 pages[f"champion {system.system_id}"] = dg.MetadataValue.md(told)
     if not rows:
         raise PermanentFailure(
