@@ -57,8 +57,8 @@ class Envelope:
         request_id = logs.request_id(given)
         method, told = scope["method"], (b"x-request-id", request_id.encode("ascii"))
         headless = method == "HEAD"
-        if headless:
-            scope["method"] = "GET"
+        if headless:  # not for uvicorn, which would wait for the body
+            scope = {**scope, "method": "GET"}
         status, length = 0, 0
 
         async def answer(message: Message) -> None:
