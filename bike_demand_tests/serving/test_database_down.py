@@ -155,6 +155,22 @@ def test_where_there_is_no_database_none_is_made(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_why_there_is_no_database_stands_in_the_log_and_no_password(tmp_path, closed_port, caplog):
+    hidden = f"postgresql://me:hidden-word@127.0.0.1:{closed_port}/city"
+    for url, why in (
+        (None, f"There is no database in {tmp_path}"),
+        (hidden, f"Postgres at 127.0.0.1:{closed_port}/city cannot be reached"),
+        (hidden.replace(f":{closed_port}", ":port"), "The Postgres URL cannot be read"),
+    ):
+        caplog.clear()
+        with running(Settings(home=tmp_path, postgres_url=url), Clock(NOW)) as api:
+            answer = api.get("/forecast")
+        assert answer.status_code == 503
+        assert why in caplog.text
+        assert str(closed_port) not in answer.text
+        assert "hidden" not in caplog.text
+
+
 def test_an_embedded_server_that_is_down_is_started(tmp_path, postgres, own_url):
     with databases.connect(own_url.set(database="postgres"), autocommit=True) as connection:
         connection.execute("ALTER DATABASE city RENAME TO bike_demand")
