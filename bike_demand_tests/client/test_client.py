@@ -70,6 +70,14 @@ def test_stations_are_found_by_name_and_place(client):
     assert all(-74.0 <= (station.lon or 0) <= -73.99 for station in placed)
 
 
+@pytest.mark.parametrize("side", [0.00005, -1e-9, 0.1 + 0.2 - 0.3])
+def test_a_box_may_have_a_side_near_the_meridian(client, side):
+    wide = [*client.stations(bbox=(-74.5, 40.0, side, 41.0))]
+    assert [station.station_id for station in wide] == [
+        station.station_id for station in client.stations() if station.lon is not None
+    ]
+
+
 def test_one_station_is_told_with_its_newest_snapshot(client):
     station = client.station(CLOSED)
     assert station.in_service is False
