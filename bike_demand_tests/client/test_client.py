@@ -29,7 +29,7 @@ from bike_demand_tests.serving.city import (
     running,
 )
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ORIGIN = NOW.replace(minute=0)
 
 
@@ -151,6 +151,7 @@ def test_accuracy_and_model_are_told(client):
     assert accuracy.horizons[0].skill_rmse > 0
     model = client.model()
     assert model.champion.model_version == "7"
+    assert model.champion.trained_for == NOW.replace(hour=0, minute=0) - 6 * DAY
     assert len(model.evaluation) == 24
     assert model.events[0].kind == "refusal"
 
