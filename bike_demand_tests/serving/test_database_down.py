@@ -93,7 +93,8 @@ def test_killed_under_load_it_costs_what_needs_it_and_nothing_for_longer_than_th
             assert is_a_problem(answer)["type"] == "/problems#database-unavailable"
             assert int(answer.headers["Retry-After"]) > 0
             assert "127.0.0.1" not in answer.text
-        assert database._slots._value == CONNECTIONS
+        # One may be had by the follower, for a moment.
+        api.until(lambda: database._slots._value == CONNECTIONS, "every place to be given back")
         assert len(database._idle) <= CONNECTIONS
         # What came meanwhile is found, too.
         forecast_again(own_url, NOW + HOUR, version="9")
