@@ -3,7 +3,7 @@
 Bikes are counts, probabilities 0-1, distances metres, places WGS 84 degrees.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -197,11 +197,11 @@ class Accuracy(_Answer):
 
 
 class Champion(_Answer):
-    """The model that serves; `trained_for` is the last day that it has learnt from."""
+    """The model that serves; `trained_for` is the start of the UTC day it is of."""
 
     model_version: str
     algorithm: str | None = None
-    trained_for: Any = None
+    trained_for: AwareDatetime | None = None
     since: AwareDatetime | None = None
     reason: str | None = None
     pinned: bool = False

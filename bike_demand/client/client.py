@@ -225,4 +225,5 @@ def _time(at: datetime | None) -> str | None:
 
 
 def _box(bbox: Box | None) -> str | None:
-    return None if bbox is None else ",".join(map(str, bbox))
+    # The API reads no exponents.
+    return None if bbox is None else ",".join(f"{side:.20f}" for side in bbox)

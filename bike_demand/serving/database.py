@@ -113,10 +113,14 @@ class Database:
             return self._idle.pop() if self._idle else None
 
     def _opened(self) -> psycopg.Connection:
-        given = conninfo_to_dict(databases.conninfo(self._locate()))
+        url = self._locate()
+        given = conninfo_to_dict(databases.conninfo(url))
         given |= NETWORK | {"application_name": "bike_demand_serving"}
         given["options"] = f"{given.get('options', '')} {SESSION}"
-        return psycopg.connect(make_conninfo("", **given), autocommit=True)
+        try:
+            return psycopg.connect(make_conninfo("", **given), autocommit=True)
+        except psycopg.OperationalError as error:
+            raise databases.unreachable(url, error) from None
 
     def _done(
         self, connection: psycopg.Connection, work: Callable[[psycopg.Connection], _Found]
@@ -140,9 +144,10 @@ class Database:
 
 
 def _unavailable(error: Exception) -> Problem:
-    # A driver's own message may hold an address with its password.
+    # A driver's own message may hold an address with its password; ours say what to do.
     state = getattr(error, "sqlstate", None)
-    _LOG.warning("The database: %s%s", type(error).__name__, f" ({state})" if state else "")
+    why = f" ({state})" if state else "" if isinstance(error, psycopg.Error) else f": {error}"
+    _LOG.warning("The database: %s%s", type(error).__name__, why)
     if isinstance(error, psycopg.errors.QueryCanceled):
         return Problem("database-unavailable", "It took too long to answer: ask again later.")
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InsufficientPrivilege):

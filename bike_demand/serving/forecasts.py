@@ -34,7 +34,7 @@ class _City(OfSystem):
     at: Annotated[
         Moment | None,
         Field(
-            description="The nearest hour that is forecast [UTC]; else the first",
+            description="The nearest hour that is forecast [UTC]; else the next",
             examples=[EXAMPLE],
         ),
     ] = None

@@ -7,8 +7,10 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, TextIO
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bike_demand.serving import logs, problems, security
@@ -57,8 +59,8 @@ class Envelope:
         request_id = logs.request_id(given)
         method, told = scope["method"], (b"x-request-id", request_id.encode("ascii"))
         headless = method == "HEAD"
-        if headless:
-            scope["method"] = "GET"
+        if headless:  # not for uvicorn, which would wait for the body
+            scope = {**scope, "method": "GET"}
         status, length = 0, 0
 
         async def answer(message: Message) -> None:
@@ -73,7 +75,8 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, answer)
+            with suppress(ClientDisconnect):  # who goes away hears no answer
+                await self._app(scope, receive, answer)
         except Exception:
             _LOG.exception("Request failed", extra={logs.FIELDS: {"request_id": request_id}})
             if status:

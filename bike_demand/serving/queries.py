@@ -34,14 +34,15 @@ LEFT JOIN LATERAL (
     WHERE system_id = s ORDER BY observed_at DESC, station_id DESC LIMIT 1
 ) AS t ON true
 """
-# Rounding makes answers a third smaller, and says as much.
+# Rounding makes answers a third smaller, and says as much. A real turned into a numeric at once
+# would be rounded to six digits before.
 _FORECAST: Final = r"""
 SELECT station_id, bool_and(in_service), string_agg(
     horizon || ' "capacity":' || capacity
-    || ',"bikes":' || trim_scale(round(bikes::numeric, 2))
+    || ',"bikes":' || trim_scale(round(bikes::float8::numeric, 2))
     || ',"p10":' || p10 || ',"p50":' || p50 || ',"p90":' || p90
-    || ',"p_empty":' || coalesce(trim_scale(round(p_empty::numeric, 4))::text, 'null')
-    || ',"p_full":' || coalesce(trim_scale(round(p_full::numeric, 4))::text, 'null'),
+    || ',"p_empty":' || coalesce(trim_scale(round(p_empty::float8::numeric, 4))::text, 'null')
+    || ',"p_full":' || coalesce(trim_scale(round(p_full::float8::numeric, 4))::text, 'null'),
     E'\n' ORDER BY horizon
 )
 FROM station_forecast

@@ -58,7 +58,8 @@ def run(host: str, port: int, parent: int | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     with listening:
-        click.echo(f"The API is at http://{host}:{port}/ (Ctrl-C ends it).", err=True)
+        named = f"[{host}]" if family == socket.AF_INET6 else host
+        click.echo(f"The API is at http://{named}:{port}/ (Ctrl-C ends it).", err=True)
         server = uvicorn.Server(config)
         threading.Thread(target=_end_with, args=(server, parent), daemon=True).start()
         server.run([listening])

@@ -1,12 +1,13 @@
 """What the routes have in common: the state of the server, and finding what is asked for in it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from bike_demand.serving.city import Box, City, Forecast
@@ -165,10 +166,20 @@ After = Annotated[
     Field(max_length=255, description="`next` of the page before: stations after this id"),
 ]
 _NUMBER = r"[+-]?[0-9]{1,3}(\.[0-9]{1,20})?"
+_BOX = f"^{_NUMBER}(,{_NUMBER}){{3}}$"
+
+
+def _is_box(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(_BOX, text):
+        raise ValueError("must be four numbers: min_lon,min_lat,max_lon,max_lat")
+    return text
+
+
 BoxText = Annotated[
     str | None,
+    AfterValidator(_is_box),  # pydantic would answer with the pattern
     Field(
-        pattern=f"^{_NUMBER}(,{_NUMBER}){{3}}$",
+        json_schema_extra={"pattern": _BOX},
         description="A part of the map: min_lon,min_lat,max_lon,max_lat [WGS 84 degrees]",
         examples=["-74.02,40.70,-73.93,40.80"],
     ),

@@ -14,6 +14,8 @@ _ISO: Final = re.compile(
 
 def _read(value: Any) -> datetime:
     wanted = f"must be a time with its offset from UTC, such as {EXAMPLE}"
+    if isinstance(value, str) and _ISO.fullmatch(value.replace(" ", "+")) and " " in value:
+        raise ValueError("has a space for the + of its offset: send %2B in a query")
     if not isinstance(value, str) or not _ISO.fullmatch(value):
         raise ValueError(wanted)
     try:

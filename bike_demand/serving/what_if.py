@@ -4,6 +4,7 @@ A model is asked by a process of its own (`what_if_process`); here stand the rou
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -37,6 +38,9 @@ MOST: Final = 1000
 
 BUSY_S: Final = 10
 """After which who was refused for others' sake should ask again."""
+
+_JSON: Final = re.compile(r"application/([^;]+\+)?json\s*(;|$)", re.IGNORECASE)
+"""What FastAPI reads as such; of anything else it would say that it is no object."""
 
 
 class PostedObservation(BaseModel):
@@ -137,6 +141,8 @@ class _Limited(APIRoute):
                 body += chunk
                 if len(body) > BODY:
                     raise _too_large()
+            if body and not _JSON.match(request.headers.get("content-type", "")):
+                raise invalid("header.Content-Type", "must be application/json")
             try:
                 json.loads(body or b"null")
             except (ValueError, RecursionError):  # FastAPI would call some of it a 400

@@ -57,7 +57,7 @@ def _questions(lines: TextIO) -> Iterator[dict[str, Any]]:
 
 def _answerer() -> Callable[[dict[str, Any]], dict[str, Any]]:
     """What answers, with all that it needs."""
-    from bike_demand import settings
+    from bike_demand import demo_city, settings
     from bike_demand.registry import RegistryUnavailableError, open_registry
     from bike_demand.storage import databases
     from bike_demand.storage.embedded import EmbeddedPostgresError
@@ -73,14 +73,23 @@ def _answerer() -> Callable[[dict[str, Any]], dict[str, Any]]:
         options = f"{url.query.get('options', '')} -c default_transaction_read_only=on"
         return url.update_query_dict({"options": options.strip()})
 
-    # Where MLflow is beside the warehouse, and only one way there is known.
-    place = configured.model_copy(
-        update={"postgres_url": configured.postgres_url or configured.serving_postgres_url}
-    )
+    place = configured
+    if not (configured.home / "postgres" / "data").is_dir():
+        # Where MLflow is beside the warehouse, and only one way there is known.
+        way = configured.postgres_url or configured.serving_postgres_url
+        place = configured.model_copy(update={"postgres_url": way})
     registry = open_registry(place)
-    oracle = Oracle(configured.systems, Warehouse(locate), registry, time.monotonic)
+    oracle: Oracle | None = None
+
+    def followed(system_id: str) -> tuple[settings.System, ...]:
+        if any(system.system_id == system_id for system in configured.systems):
+            return configured.systems
+        # The simulated city is in no settings.
+        with databases.connect(locate()) as connection:
+            return demo_city.seen_from_elsewhere(configured, connection).systems
 
     def answer(question: dict[str, Any]) -> dict[str, Any]:
+        nonlocal oracle
         issued = datetime.now(UTC)
         posted = [
             Posted(
@@ -92,6 +101,9 @@ def _answerer() -> Callable[[dict[str, Any]], dict[str, Any]]:
             for one in question["observations"]
         ]
         try:
+            if oracle is None:
+                systems = followed(question["system_id"])
+                oracle = Oracle(systems, Warehouse(locate), registry, time.monotonic)
             found = oracle.forecast(question["system_id"], question["station_id"], posted)
         except UnanswerableError as error:
             return _problem(error.kind, str(error), error.location)

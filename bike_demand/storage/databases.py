@@ -149,9 +149,18 @@ def connect(url: sa.URL, *, autocommit: bool = False) -> psycopg.Connection:
     try:
         return psycopg.connect(conninfo(url), autocommit=autocommit)
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailableError(
-            f"Postgres at {describe(url)} cannot be reached: {str(error).strip()}"
-        ) from None
+        raise unreachable(url, error) from None
+
+
+def unreachable(url: sa.URL, error: psycopg.OperationalError) -> DatabaseUnavailableError:
+    """What to tell people of a connection that could not be opened; no password.
+
+    Args:
+        url: Of the database.
+        error: As the driver told it.
+    """
+    why = f"Postgres at {describe(url)} cannot be reached: {str(error).strip()}"
+    return DatabaseUnavailableError(why)
 
 
 def create_if_missing(url: sa.URL) -> None:

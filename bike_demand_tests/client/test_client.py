@@ -29,7 +29,7 @@ from bike_demand_tests.serving.city import (
     running,
 )
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ORIGIN = NOW.replace(minute=0)
 
 
@@ -68,6 +68,14 @@ def test_stations_are_found_by_name_and_place(client):
     placed = [*client.stations(bbox=(-74.0, 40.72, -73.99, 40.73))]
     assert placed
     assert all(-74.0 <= (station.lon or 0) <= -73.99 for station in placed)
+
+
+@pytest.mark.parametrize("side", [0.00005, -1e-9, 0.1 + 0.2 - 0.3])
+def test_a_box_may_have_a_side_near_the_meridian(client, side):
+    wide = [*client.stations(bbox=(-74.5, 40.0, side, 41.0))]
+    assert [station.station_id for station in wide] == [
+        station.station_id for station in client.stations() if station.lon is not None
+    ]
 
 
 def test_one_station_is_told_with_its_newest_snapshot(client):
@@ -143,6 +151,7 @@ def test_accuracy_and_model_are_told(client):
     assert accuracy.horizons[0].skill_rmse > 0
     model = client.model()
     assert model.champion.model_version == "7"
+    assert model.champion.trained_for == NOW.replace(hour=0, minute=0) - 6 * DAY
     assert len(model.evaluation) == 24
     assert model.events[0].kind == "refusal"
 

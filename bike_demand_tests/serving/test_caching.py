@@ -1,6 +1,9 @@
 """What who asked may keep, and what is not sent twice."""
 
 import gzip
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -106,3 +109,17 @@ def test_a_head_is_a_get_without_its_body(standing):
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["ETag"] == got.headers["ETag"]
     assert answer.headers["Content-Length"] == got.headers["Content-Length"]
+
+
+def test_a_head_is_no_failure_and_leaves_its_connection_open(standing, caplog):
+    address = urlsplit(standing.url)
+    with closing(HTTPConnection(str(address.hostname), address.port, timeout=30)) as connection:
+        for path in ("/forecast", "/health", "/page/page.js", "/nope", "/predict"):
+            connection.request("HEAD", path)
+            opened = connection.sock
+            connection.getresponse().read()
+            assert connection.sock is opened
+        connection.request("GET", "/health")
+        assert connection.sock is opened
+        assert connection.getresponse().status == 200
+    assert not caplog.records

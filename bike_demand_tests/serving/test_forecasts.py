@@ -147,6 +147,17 @@ def test_a_risk_is_the_highest_of_its_hours(standing):
     assert risk["neighbour_id"] == "s0016"
 
 
+def test_what_is_stored_is_rounded_once(api, city_url):
+    with databases.connect(city_url) as connection:
+        connection.execute(
+            "UPDATE station_forecast SET bikes = 12.554963, p_empty = 0.38064963,"
+            " p_full = 0.013049963 WHERE station_id = 's0017' AND horizon = 1"
+        )
+    api.reload()
+    [hour] = api.get("/stations/s0017/forecast?hours=1").json()["forecast"]
+    assert (hour["bikes"], hour["p_empty"], hour["p_full"]) == (12.55, 0.3806, 0.013)
+
+
 def test_a_simple_forecast_says_so_and_a_late_one_too(api, city_url):
     forecast_again(city_url, NOW + HOUR, version=None, late=True)
     assert api.reload().status_code == 200

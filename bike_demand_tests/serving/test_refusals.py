@@ -81,6 +81,21 @@ def test_a_query_that_cannot_be_meant_is_refused_by_its_name(standing, query, lo
 
 
 @pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        # As it is written in an address bar: a plus is a space there.
+        ("at=2026-05-01T15:00:00+02:00", "send %2B"),
+        ("at=2026-05-01 13:00:00Z", "with its offset from UTC"),
+        ("bbox=-74.0, 40.7, -73.9, 40.8", "four numbers: min_lon,min_lat,max_lon,max_lat"),
+    ],
+)
+def test_what_is_often_mistaken_is_said_as_it_should_be(standing, query, message):
+    answer = standing.get(f"/forecast?{query}")
+    assert answer.status_code == 422
+    assert message in is_a_problem(answer)["detail"]
+
+
+@pytest.mark.parametrize(
     "station", ["nope", "%00", "s0001%00", "x" * 5000, "%F0%9F%9A%B2", "%ff%fe", "'; DROP TABLE x"]
 )
 def test_a_station_that_cannot_be_is_unknown(standing, station):

@@ -103,6 +103,19 @@ def test_a_line_of_json_for_each_request_holds_no_secret(started, city_url):
         assert secret not in said
 
 
+def test_where_it_is_can_be_followed_of_an_ipv6_address_too(environment, closed_port):
+    command = [sys.executable, "-c", PROGRAM, "serve", "--host", "::1", "--port", str(closed_port)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as process:
+        first = process.stderr.readline()
+        if "Cannot assign" not in first:  # there is IPv6 here
+            url = f"http://[::1]:{closed_port}/"
+            assert first == f"The API is at {url} (Ctrl-C ends it).\n"
+            until(lambda: asked(f"{url}health"), "the server")
+        process.kill()
+        process.communicate()
+
+
 def test_a_port_that_is_taken_is_told_in_a_line(environment, closed_port):
     with socket.create_server(("127.0.0.1", closed_port)):
         done = subprocess.run(

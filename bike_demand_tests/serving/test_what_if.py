@@ -1,7 +1,9 @@
 """`POST /predict`: what is refused, and what is asked of the process."""
 
 import json
+import socket
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -149,6 +151,35 @@ def test_a_body_that_is_none_is_a_problem(standing, body):
     answer = standing.post("/predict", data=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("media", [None, "application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_that_is_not_called_json_is_refused_for_that(standing, media):
+    body = json.dumps(question()).encode()
+    headers = {} if media is None else {"Content-Type": media}  # as curl and requests send it
+    answer = standing.post("/predict", data=body, headers=headers)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error == {"location": "header.Content-Type", "message": "must be application/json"}
+
+
+@pytest.mark.parametrize("media", ["application/json; charset=utf-8", "application/vnd.x+json"])
+def test_a_body_may_be_called_json_as_http_has_it(standing, media):
+    body = json.dumps(question()).encode()
+    answer = standing.post("/predict", data=body, headers={"Content-Type": media})
+    assert answer.status_code == 200, answer.text
+
+
+def test_who_goes_away_before_the_end_is_no_failure_of_ours(api, caplog):
+    address = urlsplit(api.url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+            b'Content-Length: 1000\r\n\r\n{"station_id'
+        )
+    counted = 'requests_total{method="POST",route="/predict",status="0"} 1.0'
+    api.until(lambda: counted in api.get("/metrics").text, "the end of it")
+    assert not caplog.records
 
 
 def test_who_comes_when_too_many_wait_is_told_when_to_ask_again(api, worker):

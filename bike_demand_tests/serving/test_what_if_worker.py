@@ -6,7 +6,11 @@ import sys
 import psutil
 import pytest
 
+from bike_demand import demo_city
 from bike_demand.serving.what_if_process import COMMAND, Worker
+from bike_demand.storage import embedded
+from bike_demand.storage.reader import admit
+from bike_demand.storage.warehouse import Warehouse
 from bike_demand_tests.processes import until
 
 QUESTION = {
@@ -89,3 +93,37 @@ def test_what_fails_is_told_by_its_place_alone(monkeypatch, tmp_path, capfd):
     said = capfd.readouterr()
     assert "What-if failed: InvalidSettingsError" in said.err
     assert "hidden-word" not in str(told) + said.out + said.err
+
+
+def asked_once(question):
+    worker = Worker(seconds=240)
+    try:
+        return worker.ask(question)["problem"]
+    finally:
+        worker.close()
+
+
+def test_the_simulated_city_is_asked_of_too_which_is_in_no_settings(
+    monkeypatch, tmp_path, postgres_url
+):
+    (tmp_path / demo_city.SYSTEM_ID).mkdir()
+    monkeypatch.setenv("BIKE_DEMAND_HOME", str(tmp_path))
+    monkeypatch.setenv("BIKE_DEMAND_POSTGRES_URL", postgres_url)
+    assert asked_once(QUESTION)["kind"] == "unknown-system"
+    assert asked_once(QUESTION | {"system_id": demo_city.SYSTEM_ID})["kind"] == "no-champion"
+
+
+def test_models_are_in_the_embedded_postgres_though_the_reader_may_not_read_them(
+    monkeypatch, settings, tmp_path
+):
+    directory = tmp_path / "postgres"
+    url = embedded.ensure_running(directory).url("bike_demand")
+    try:
+        admit(Warehouse(lambda: url), "a word", "reader")
+        reads = url.set(username="reader", password="a word")  # noqa: S106
+        monkeypatch.delenv("BIKE_DEMAND_POSTGRES_URL")
+        told = reads.render_as_string(hide_password=False)
+        monkeypatch.setenv("BIKE_DEMAND_SERVING_POSTGRES_URL", told)
+        assert asked_once(QUESTION)["kind"] == "no-champion"
+    finally:
+        embedded.stop(directory)
