@@ -148,8 +148,8 @@ class Client:
 
         Args:
             station_id: Which.
-            begin: From when on, tz-aware; None is a day before the newest observation.
-            end: Until when, tz-aware, 8 days later at most.
+            begin: From when on, tz-aware; None is a day before `end`.
+            end: Until when, tz-aware, 8 days later at most; None is the newest observation.
         """
         path = f"/history/{_part(station_id)}"
         return _read(Past, self._get(path, **{"from": _time(begin), "to": _time(end)}))

@@ -52,7 +52,8 @@ class ProblemError(ClientError):
         request_id: str | None = None,
     ) -> None:
         told = [f"{status} {title}", detail or ""]
-        told += [f"{error.location}: {error.message}" for error in errors]
+        if not detail:
+            told += [f"{error.location}: {error.message}" for error in errors]
         super().__init__(": ".join(part for part in told if part))
         self.status, self.title, self.detail, self.type = status, title, detail, type
         self.errors, self.request_id = tuple(errors), request_id

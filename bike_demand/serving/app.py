@@ -92,6 +92,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # it would load scripts from another host
         redoc_url=None,
+        redirect_slashes=False,  # another path is another path
         generate_unique_id_function=lambda route: route.name,
         middleware=_middleware(configured, numbers, log),
     )
@@ -123,7 +124,7 @@ def _middleware(configured: Settings, numbers: Numbers, log: TextIO | None) -> l
     cors = Middleware(
         CORSMiddleware,
         allow_origins=[*configured.serving_origins],
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "HEAD", "POST"],
         allow_headers=[security.KEY_HEADER, "Authorization", "Content-Type", "If-None-Match"],
         expose_headers=["ETag", "Retry-After", "X-Request-ID"],
     )

@@ -290,12 +290,13 @@ class City:
     def most_at_risk(
         self, forecast: Forecast, kind: str, hours: int, limit: int, now: datetime
     ) -> Recipe:
-        """The answer of `/risks`."""
+        """The answer of `/risks`, about hours that are still to come; the last if none is."""
         age = forecast.age(now)
+        first = min(bisect.bisect_right(forecast.targets, now), len(forecast.targets) - 1)
+        until = max(bisect.bisect_right(forecast.targets, now + hours * HOUR), first + 1)
 
         def make() -> bytes:
-            until = bisect.bisect_right(forecast.horizons, hours)
-            worst = sorted(_worst(forecast, kind, until))[:limit]
+            worst = sorted(_worst(forecast, kind, first, until))[:limit]
             told_of = [
                 self._risk(forecast, kind, one, -negative, forecast.targets[index])
                 for negative, one, index in worst
@@ -303,7 +304,7 @@ class City:
             asked = dumps({"kind": kind, "hours": hours, "risks": told_of})
             return b"%b,%b" % (self.head(forecast, age), asked[1:])
 
-        return Recipe(("risks", kind, hours, limit, age), whole=False, make=make)
+        return Recipe(("risks", kind, hours, first, limit, age), whole=False, make=make)
 
     def kept(self, recipe: Recipe) -> Ready | None:
         """A large answer that was made before."""
@@ -427,11 +428,17 @@ def _number(value: float | None) -> float:
     return _NAN if value is None else value
 
 
-def _worst(forecast: Forecast, kind: str, until: int) -> Iterator[tuple[float, str, int]]:
+def _worst(
+    forecast: Forecast, kind: str, first: int, until: int
+) -> Iterator[tuple[float, str, int]]:
     """Of each station in service the highest probability, negative, and its first target."""
     for station_id, hours in forecast.stations.items():
         told_of = hours.p_empty if kind == "empty" else hours.p_full
-        known = [(-value, index) for index, value in enumerate(told_of[:until]) if value == value]  # noqa: PLR0124  # not NaN
+        known = [
+            (-told_of[index], index)
+            for index in range(first, until)
+            if told_of[index] == told_of[index]  # not NaN
+        ]
         if hours.in_service and known:
             highest, index = min(known)
             yield highest, station_id, index

@@ -44,7 +44,7 @@ class _City(OfSystem):
 
 
 class _Risks(OfSystem):
-    hours: Annotated[int, Field(ge=1, le=24, description="How far ahead [h]")] = 6
+    hours: Annotated[int, Field(ge=1, le=24, description="How far from now on [h]")] = 6
     kind: Annotated[Literal["empty", "full"], Field(description="Without what")] = "empty"
     limit: Annotated[int, Field(ge=1, le=500, description="Stations, at most")] = 20
 

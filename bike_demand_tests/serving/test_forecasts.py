@@ -179,6 +179,18 @@ def test_a_shadow_s_forecast_is_not_served(api, city_url):
     assert api.get("/forecast").json()["origin_at"] == "2026-05-01T12:00:00Z"
 
 
+def test_a_risk_is_of_an_hour_that_is_still_to_come(api, clock):
+    hours = api.get(f"/stations/{EMPTY}/forecast").json()["forecast"]
+    for ahead in (0, 1, 4):
+        clock.now = ORIGIN + ahead * HOUR + timedelta(minutes=15)
+        [risk] = api.get("/risks?hours=2&limit=1").json()["risks"]
+        assert risk["station_id"] == EMPTY
+        assert risk["probability"] == max(one["p_empty"] for one in hours[ahead : ahead + 2])
+    clock.now = ORIGIN + 30 * HOUR
+    [risk] = api.get("/risks?hours=2&limit=1").json()["risks"]
+    assert risk["target_at"] == hours[-1]["target_at"]
+
+
 def test_past_its_deadline_a_forecast_is_served_as_stale_with_its_age(api, clock):
     clock.now = ORIGIN + timedelta(minutes=90)
     assert not api.get("/forecast").json()["stale"]
