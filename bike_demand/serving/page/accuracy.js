@@ -88,7 +88,6 @@ function lastWeek(all) {
     );
     bars.children[0].style.setProperty("--share", String(each.mae / most));
     bars.children[1].style.setProperty("--share", String(each.persistence / most));
-    const gain = better[index];
     return html(
       "tr",
       {},
@@ -96,45 +95,23 @@ function lastWeek(all) {
       html("td", {}, number(each.mae)),
       html("td", {}, number(each.persistence)),
       html("td", { class: "bars" }, bars),
-      html(
-        "td",
-        gain === null ? {} : { class: gain >= 0 ? "gain" : "loss" },
-        gain === null
-          ? "–"
-          : `${gain >= 0 ? "−" : "+"}${Math.abs(Math.round(gain * 100))} %`,
-      ),
+      change(better[index]),
     );
   });
+  const dot = (whose) => html("i", { class: `dot ${whose}` });
   return html(
     "div",
     {},
     html("p", { class: "lead" }, lead(rows)),
-    html(
-      "table",
-      { class: "week" },
-      html(
-        "caption",
-        { class: "unseen" },
-        "Mean absolute error in bikes over the last 7 days, by hours ahead",
-      ),
-      html(
-        "thead",
-        {},
-        html(
-          "tr",
-          {},
-          html("th", { scope: "col" }, "Ahead"),
-          html("th", { scope: "col" }, html("i", { class: "dot ours" }), "Forecast"),
-          html(
-            "th",
-            { scope: "col", colspan: "2" },
-            html("i", { class: "dot theirs" }),
-            "No change assumed",
-          ),
-          html("th", { scope: "col" }, "Error"),
-        ),
-      ),
-      html("tbody", {}, body),
+    week(
+      "Mean absolute error in bikes over the last 7 days, by hours ahead",
+      [
+        column("Ahead"),
+        column(dot("ours"), "Forecast"),
+        html("th", { scope: "col", colspan: "2" }, dot("theirs"), "No change assumed"),
+        column("Error"),
+      ],
+      body,
     ),
     html(
       "p",
@@ -153,58 +130,51 @@ function tested(model) {
     (each) => SHOWN.includes(each.horizon) && each.rmse !== null,
   );
   if (!rows.length) return html("p", { class: "lead" }, `${none} Their errors will stand here.`);
-  const gain = (value) =>
-    value === null
-      ? html("td", {}, "–")
-      : html(
-          "td",
-          { class: value >= 0 ? "gain" : "loss" },
-          `${value >= 0 ? "−" : "+"}${Math.abs(Math.round(value * 100))} %`,
-        );
+  const body = rows.map((each) => {
+    const unknown = each.skill_rmse === null || each.skill_rmse >= 1;
+    return html(
+      "tr",
+      {},
+      html("th", { scope: "row" }, `${each.horizon} h`),
+      html("td", {}, number(each.rmse)),
+      html("td", {}, unknown ? "–" : number(each.rmse / (1 - each.skill_rmse))),
+      change(each.skill_rmse),
+      html("td", {}, percent(each.pit_coverage_80)),
+    );
+  });
   const head = ["Ahead", "Bikes off", "Best simple forecast", "Error", "In 80 % band"];
   return html(
     "div",
     {},
     html("p", { class: "lead" }, `${none} On days that it had not seen, the model did so:`),
-    html(
-      "table",
-      { class: "week" },
-      html(
-        "caption",
-        { class: "unseen" },
-        "Root mean squared error in bikes on test days, by hours ahead",
-      ),
-      html(
-        "thead",
-        {},
-        html(
-          "tr",
-          {},
-          head.map((each) => html("th", { scope: "col" }, each)),
-        ),
-      ),
-      html(
-        "tbody",
-        {},
-        rows.map((each) =>
-          html(
-            "tr",
-            {},
-            html("th", { scope: "row" }, `${each.horizon} h`),
-            html("td", {}, number(each.rmse)),
-            html(
-              "td",
-              {},
-              each.skill_rmse === null || each.skill_rmse >= 1
-                ? "–"
-                : number(each.rmse / (1 - each.skill_rmse)),
-            ),
-            gain(each.skill_rmse),
-            html("td", {}, percent(each.pit_coverage_80)),
-          ),
-        ),
-      ),
+    week(
+      "Root mean squared error in bikes on test days, by hours ahead",
+      head.map((each) => column(each)),
+      body,
     ),
+  );
+}
+
+const column = (...words) => html("th", { scope: "col" }, ...words);
+
+function week(caption, columns, rows) {
+  return html(
+    "table",
+    { class: "week" },
+    html("caption", { class: "unseen" }, caption),
+    html("thead", {}, html("tr", {}, columns)),
+    html("tbody", {}, rows),
+  );
+}
+
+/** By how much an error is smaller, as a cell; null where that is not known. */
+function change(gain) {
+  if (gain === null) return html("td", {}, "–");
+  const better = gain >= 0;
+  return html(
+    "td",
+    { class: better ? "gain" : "loss" },
+    `${better ? "−" : "+"}${Math.abs(Math.round(gain * 100))} %`,
   );
 }
 

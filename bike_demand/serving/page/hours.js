@@ -3,6 +3,7 @@
 
 import { cityAt, latest, overtaken } from "./api.js";
 import { html } from "./dom.js";
+import { areOld } from "./notices.js";
 import { HOUR, clock, day, dayAndClock, localHour, place, relative, spokenTime } from "./words.js";
 
 const SETTLE_MS = 120; // a slider that is drawn along asks only where it rests
@@ -75,10 +76,10 @@ export class Hours {
     this.#playState();
   }
 
-  /** When what is there now was counted [ms], or null, and whether that is long ago. */
-  counted(at, old) {
+  /** When what is there now was counted [ms], or null. */
+  counted(at) {
     this.countedAt = at;
-    this.old = old;
+    this.old = areOld(at);
     this.label();
   }
 

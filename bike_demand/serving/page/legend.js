@@ -46,46 +46,20 @@ export function showLegend(place, { view, kinds, counts, at, old, zone }) {
   );
 }
 
-function swatch(kind) {
-  const size = 4 + 2.4 * Math.min(kind.size, 1.2);
-  const shape =
-    kind.shape === "cross"
-      ? svg("path", {
-          d: "m6 6 6 6m0-6-6 6",
-          stroke: kind.colour,
-          "stroke-width": 1.6,
-          fill: "none",
-        })
-      : kind.shape === "ring"
-        ? svg("circle", {
-            cx: 9,
-            cy: 9,
-            r: size - 1,
-            fill: "none",
-            stroke: kind.colour,
-            "stroke-width": 2.4,
-          })
-        : svg("circle", {
-            cx: 9,
-            cy: 9,
-            r: kind.shape === "target" ? size - 3 : size,
-            fill: kind.colour,
-          });
-  const around =
-    kind.shape === "target"
-      ? svg("circle", {
-          cx: 9,
-          cy: 9,
-          r: size - 0.7,
-          fill: "none",
-          stroke: kind.colour,
-          "stroke-width": 1.4,
-        })
-      : null;
+function swatch({ shape, size, colour }) {
+  const radius = 4 + 2.4 * Math.min(size, 1.2);
+  const circle = (r, looks) => svg("circle", { cx: 9, cy: 9, r, ...looks });
+  const filled = { fill: colour };
+  const line = (width) => ({ fill: "none", stroke: colour, "stroke-width": width });
+  const drawn = {
+    cross: () => [svg("path", { d: "m6 6 6 6m0-6-6 6", ...line(1.6) })],
+    ring: () => [circle(radius - 1, line(2.4))],
+    target: () => [circle(radius - 3, filled), circle(radius - 0.7, line(1.4))],
+    disc: () => [circle(radius, filled)],
+  };
   return svg(
     "svg",
     { viewBox: "0 0 18 18", width: 18, height: 18, "aria-hidden": "true" },
-    shape,
-    around,
+    ...drawn[shape](),
   );
 }

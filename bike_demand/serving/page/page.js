@@ -7,7 +7,7 @@ import { CityMap } from "./city_map.js";
 import { find, html } from "./dom.js";
 import { Hours } from "./hours.js";
 import { showLegend, viewName } from "./legend.js";
-import { areOld, showFreshness, showNotice, worst } from "./notices.js";
+import { showFreshness, showNotice, worst } from "./notices.js";
 import { MOST, showRisks } from "./risks.js";
 import { markOf, marks } from "./scales.js";
 import { Search } from "./search.js";
@@ -192,7 +192,7 @@ function useSystem(id) {
   find("legend").replaceChildren();
   find("waiting").textContent = "Loading stations…";
   find("waiting").hidden = false;
-  hours.counted(null, false);
+  hours.counted(null);
   hours.setForecast(id, null, known.zone);
   map.whole = true;
   const [, station] = fragment();
@@ -205,7 +205,7 @@ function takeStations({ stations, observed_at: observedAt, timezone }) {
   known.observedAt = observedAt ? Date.parse(observedAt) : null;
   known.stations = new Map(stations.map((each) => [each.station_id, each]));
   map.setStations(stations);
-  hours.counted(known.observedAt, areOld(known.observedAt));
+  hours.counted(known.observedAt);
   showMap();
   find("waiting").hidden = stations.length > 0;
   if (!stations.length) find("waiting").textContent = "This system has no stations yet";
@@ -553,7 +553,7 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("online", () => refresh());
 setInterval(() => {
   const wereOld = hours.old;
-  hours.counted(known.observedAt, areOld(known.observedAt));
+  hours.counted(known.observedAt);
   if (hours.old !== wereOld) showMap();
   showFresh();
   showBanner();

@@ -16,6 +16,7 @@ const LIGHT = {
   bikes: ["#aadccb", "#63bba4", "#25917f", "#0b5d57"],
   emptyRisk: ["#c9c5bb", "#f3c08d", "#ee9440", "#cc5803", "#7f2f00"],
   fullRisk: ["#c9c5bb", "#a3c8e6", "#5b9fd6", "#1667ac", "#083766"],
+  riskLabels: [null, "#221203", "#221203", "#ffffff", "#ffffff"],
 };
 const DARK = {
   ground: "#101316",
@@ -31,6 +32,7 @@ const DARK = {
   bikes: ["#24615b", "#2f9182", "#5cc4aa", "#b8f2dc"],
   emptyRisk: ["#434a52", "#80501f", "#c2701c", "#f99a37", "#ffd9a8"],
   fullRisk: ["#434a52", "#28547e", "#3a82c4", "#6cb6ff", "#cbe5ff"],
+  riskLabels: [null, "#ffffff", "#14100a", "#14100a", "#14100a"],
 };
 
 export const palette = (dark) => (dark ? DARK : LIGHT);
@@ -71,8 +73,7 @@ export function marks(view, dark, now) {
         shape: "disc",
         colour: colours.bikes[rank],
         size: 1,
-        label:
-          rank >= 2 === dark ? "#0c1a19" : rank >= 2 ? "#ffffff" : dark ? "#ffffff" : "#0c2a27",
+        label: rank >= 2 === dark ? "#0c1a19" : "#ffffff",
       })),
       {
         key: "full",
@@ -120,16 +121,7 @@ export function marks(view, dark, now) {
       even: true,
       colour: ramp[rank],
       size: RISK_SIZES[rank],
-      label:
-        rank === 0
-          ? null
-          : dark
-            ? rank === 1
-              ? "#ffffff"
-              : "#14100a"
-            : rank < 3
-              ? "#221203"
-              : "#ffffff",
+      label: colours.riskLabels[rank],
     })),
   ];
 }

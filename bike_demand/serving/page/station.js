@@ -310,7 +310,9 @@ function sentence(forecast, zone, station) {
   const rows = forecast.filter((each) => Date.parse(each.target_at) > Date.now());
   if (!rows.length) return "All hours of the newest forecast are past.";
   const end = Date.parse(rows.at(-1).target_at);
-  const soon = end - Date.now() > 22 * HOUR ? "the next 24 hours" : null;
+  const whole = end - Date.now() > 22 * HOUR;
+  const through = (word) =>
+    whole ? `${word} the next 24 hours` : `until ${spokenTime(end, zone)}`;
   const when = areOld(Date.parse(station.observed_at)) ? "when last counted" : "now";
   const said = [];
   const kinds = [
@@ -326,7 +328,7 @@ function sentence(forecast, zone, station) {
       const relief = rows.find((each) => each[field] !== null && each[field] < 0.5);
       const until = relief
         ? `more likely than not there are some from ${spokenTime(Date.parse(relief.target_at), zone)}`
-        : `probably none ${soon ? `in ${soon}` : `until ${spokenTime(end, zone)}`}`;
+        : `probably none ${through("in")}`;
       said.push([2, `No ${words} ${when}; ${until}.`]);
     } else if (most?.[field] >= 0.1) {
       const verb = most[field] >= 0.5 ? "is likely to" : "may";
@@ -336,10 +338,7 @@ function sentence(forecast, zone, station) {
       ]);
     }
   }
-  if (!said.length) {
-    const until = soon ? `for ${soon}` : `until ${spokenTime(end, zone)}`;
-    return `It is likely to have bikes and free docks ${until}.`;
-  }
+  if (!said.length) return `It is likely to have bikes and free docks ${through("for")}.`;
   return said
     .sort((one, other) => other[0] - one[0])
     .map((each) => each[1])
