@@ -9,9 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from bike_demand.alerts import Incident
-from bike_demand.announce import LONGEST_WAIT, Progress
-
-SENSOR: Final = "announcement_sensor"
+from bike_demand.announce import LONGEST_WAIT, SENSOR, Progress
 
 AWAY: Final = timedelta(hours=1)
 """So long a receiver may be away without a word: a restart is no news."""
@@ -26,11 +24,11 @@ def incidents(instance: dg.DagsterInstance, now: datetime, page_url: str) -> lis
         page_url: Of Dagster's page.
     """
     kept = [_cursor(state) for state in instance.all_instigator_state()]
-    found = (incident(cursor, now, page_url) for cursor in kept if cursor)
+    found = (_incident(cursor, now, page_url) for cursor in kept if cursor)
     return [one for one in found if one is not None]
 
 
-def incident(cursor: str, now: datetime, page_url: str) -> Incident | None:
+def _incident(cursor: str, now: datetime, page_url: str) -> Incident | None:
     """Likewise, by what the sensor has kept."""
     progress, _ = Progress.read(cursor)
     if progress is None or progress.refused_since is None or progress.again_at is None:

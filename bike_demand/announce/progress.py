@@ -8,6 +8,9 @@ from typing import Final, Self
 
 from bike_demand.announce.events import Event, skipped
 
+SENSOR: Final = "announcement_sensor"
+"""Whose cursor it is kept in."""
+
 VERSION: Final = 1
 """Of what is kept."""
 

@@ -209,7 +209,7 @@ class City:
             return dumps(told_of)
 
         whole = box is None and after is None and not wanted and limit >= len(self.active)
-        return Recipe(("stations", limit * (not whole), after, wanted, box), whole, make)
+        return Recipe(("stations", None if whole else limit, after, wanted, box), whole, make)
 
     def one_station(self, station: Station) -> bytes:
         """The answer of `/stations/{station_id}`."""
@@ -285,7 +285,8 @@ class City:
             )
 
         whole = box is None and after is None and limit >= len(forecast.stations)
-        return Recipe(("forecast", target, limit * (not whole), after, box, age), whole, make)
+        key = ("forecast", target, None if whole else limit, after, box, age)
+        return Recipe(key, whole, make)
 
     def most_at_risk(
         self, forecast: Forecast, kind: str, hours: int, limit: int, now: datetime
@@ -308,11 +309,14 @@ class City:
 
     def kept(self, recipe: Recipe) -> Ready | None:
         """A large answer that was made before."""
-        return (self._whole if recipe.whole else self._parts).get(recipe.key)
+        return self._shelf(recipe).get(recipe.key)
 
     def made(self, recipe: Recipe) -> Ready:
         """A large answer, made if need be."""
-        return (self._whole if recipe.whole else self._parts).made(recipe.key, recipe.make)
+        return self._shelf(recipe).made(recipe.key, recipe.make)
+
+    def _shelf(self, recipe: Recipe) -> Kept:
+        return self._whole if recipe.whole else self._parts
 
     def head(self, forecast: Forecast, age: int | None) -> bytes:
         """What each answer of a forecast begins with, the last brace missing."""

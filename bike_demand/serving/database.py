@@ -145,8 +145,10 @@ class Database:
 
 def _unavailable(error: Exception) -> Problem:
     # A driver's own message may hold an address with its password; ours say what to do.
-    state = getattr(error, "sqlstate", None)
-    why = f" ({state})" if state else "" if isinstance(error, psycopg.Error) else f": {error}"
+    if isinstance(error, psycopg.Error):
+        why = f" ({error.sqlstate})" if error.sqlstate else ""
+    else:
+        why = f": {error}"
     _LOG.warning("The database: %s%s", type(error).__name__, why)
     if isinstance(error, psycopg.errors.QueryCanceled):
         return Problem("database-unavailable", "It took too long to answer: ask again later.")

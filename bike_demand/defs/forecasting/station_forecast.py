@@ -1,7 +1,6 @@
 """The assets `station_forecast` and `station_risk`. What they say: `forecasting.outlook`."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -170,9 +169,9 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
             if model is not None and model.reference is not None:
                 counts = outlook.counted(model.reference, forecast)
                 inputs.append(_counted(counts, shared["model_version"], system, origin))
-            for role, ask in _shadows(registry, issue, issued_at).items():
+            for role in _shadows(issue, issued_at):
                 try:
-                    version = ask()
+                    version = _shadow(registry, issue, role)
                     if version is None or unfit(version, origin):
                         continue
                     other = registry.load(version)
@@ -221,21 +220,18 @@ def _issue(registry: Registry, system: System, origin: datetime) -> tuple[_Issue
         return _Issue(system, origin, None, str(error)), None
 
 
-def _shadows(
-    registry: Registry, issue: _Issue, issued_at: datetime
-) -> dict[str, Callable[[], Version | None]]:
-    """Who else forecasts, to be compared with the champion: by role, whom to ask who that is."""
-    champion = issue.version
-    if champion is None:
-        return {}
-    system_id = champion.system_id
-    found: dict[str, Callable[[], Version | None]] = {
-        CHALLENGER: lambda: registry.challenger(system_id)
-    }
-    if on_probation(champion, issued_at):
-        replaced = champion.tags[REPLACED]
-        found[PREDECESSOR] = lambda: registry.version(system_id, replaced)
-    return found
+def _shadows(issue: _Issue, issued_at: datetime) -> list[str]:
+    """Roles of who else forecasts, to be compared with the champion."""
+    if issue.version is None:
+        return []
+    return [CHALLENGER, PREDECESSOR] if on_probation(issue.version, issued_at) else [CHALLENGER]
+
+
+def _shadow(registry: Registry, issue: _Issue, role: str) -> Version | None:
+    """Who has such a role beside the champion; None if nobody."""
+    if issue.version is not None and role == PREDECESSOR:
+        return registry.version(issue.system.system_id, issue.version.tags[REPLACED])
+    return registry.challenger(issue.system.system_id)
 
 
 def _counted(

@@ -12,7 +12,7 @@ from typing import Final
 import dagster as dg
 
 from bike_demand import announce, settings
-from bike_demand.announce import Event, Progress, Receiver, RefusedError, Server
+from bike_demand.announce import SENSOR, Event, Progress, Receiver, RefusedError, Server
 from bike_demand.automation import utc_now
 from bike_demand.resources import PostgresIOManager
 from bike_demand.storage.warehouse import Warehouse
@@ -32,7 +32,7 @@ def announcement_sensor_at(
     """
 
     @dg.sensor(
-        name="announcement_sensor",
+        name=SENSOR,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus(settings.load().schedules.upper()),
         description=(

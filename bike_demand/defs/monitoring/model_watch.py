@@ -18,6 +18,7 @@ from bike_demand.registry import (
     APPOINTED_AT,
     REPLACED,
     RESTORED_AT,
+    Candidate,
     Registry,
     RegistryError,
     Version,
@@ -173,19 +174,22 @@ class _Look:
         """
         if self._now >= MODELS.due_at(Window(day, day + MODELS.period)):
             return False
-        versions = self._registry.versions(self._system_id)
-        return not any(
-            version.candidate == "daily" and version.trained_for == day.date()
-            for version in versions
-        )
+        return self._learnt(day, "daily") is None
 
     def _nothing_new(self, day: datetime) -> str | None:
         newest = self._newest(_FEATURES, {"system": self._system_id})
         if newest is None or newest < day:
             return f"Nothing new to learn from: there are no features of {day:%Y-%m-%d}."
+        version = self._learnt(day, "recency")
+        if version is not None:
+            return f"Nothing new to learn from: {version} has learnt the same, the same way."
+        return None
+
+    def _learnt(self, day: datetime, candidate: Candidate) -> Version | None:
+        """A version that was trained for a day, so; None if there is none."""
         for version in self._registry.versions(self._system_id):
-            if version.candidate == "recency" and version.trained_for == day.date():
-                return f"Nothing new to learn from: {version} has learnt the same, the same way."
+            if version.candidate == candidate and version.trained_for == day.date():
+                return version
         return None
 
     def _newest(self, query: str, values: Mapping[str, Any]) -> datetime | None:
