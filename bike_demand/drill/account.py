@@ -18,6 +18,9 @@ from bike_demand.forecasting.grid import TICK
 from bike_demand.freshness import OVER, missing
 from bike_demand.made import Made
 from bike_demand.storage.tables import (
+    DATA_QUALITY,
+    FEATURE_DRIFT,
+    FORECAST_ACCURACY,
     STATION_DEMAND,
     STATION_FEATURES,
     STATION_FORECAST,
@@ -36,8 +39,14 @@ TABLES: Final = {
         STATION_DEMAND,
         STATION_FORECAST,
         STATION_RISK,
+        FORECAST_ACCURACY,
+        FEATURE_DRIFT,
+        DATA_QUALITY,
     )
 }
+"""Of assets; those that are not here keep no rows."""
+
+_NO_ROWS: Final = dg.IntMetadataValue(0)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 GRACE: Final = timedelta(minutes=20)
@@ -178,7 +187,7 @@ def kept(
     began: datetime,
     ended: datetime,
 ) -> list[Kept]:
-    """Count what a drill has left of each asset that it makes.
+    """Count what a drill has left of each asset of which anything was due.
 
     Args:
         instance: Where runs are recorded.
@@ -197,21 +206,20 @@ def kept(
         ]
         due = {cadence.key(window.start): cadence.ready_at(window) for window in windows}
         why = {item.key: item.why_left for item in lacking if item.cadence is cadence}
-        for asset in cadence.assets:
-            if asset in TABLES:
-                events = list(_events(instance, asset, began))
-                found.append(
-                    Kept(
-                        asset,
-                        due=len(due),
-                        present=len(made(asset, due)),
-                        over=sum(why.get(key) == OVER for key in due),
-                        makeable=sum(key in why and why[key] is None for key in due),
-                        again=len(events) - len({key for key, _, _ in events}),
-                        **_rows(warehouse, asset, cadence, events, stations),
-                        late=_late(due, events, ended),
-                    )
+        for asset in cadence.assets if due else ():
+            events = list(_events(instance, asset, began))
+            found.append(
+                Kept(
+                    asset,
+                    due=len(due),
+                    present=len(made(asset, due)),
+                    over=sum(why.get(key) == OVER for key in due),
+                    makeable=sum(key in why and why[key] is None for key in due),
+                    again=len(events) - len({key for key, _, _ in events}),
+                    **_rows(warehouse, asset, cadence, events, stations),
+                    late=_late(due, events, ended),
                 )
+            )
     return found
 
 
@@ -237,7 +245,7 @@ def _events(instance: dg.DagsterInstance, asset: str, began: datetime) -> Iterat
     for record in instance.fetch_materializations(wanted, limit=10_000).records:
         event = record.asset_materialization
         if event is not None and event.partition is not None:
-            rows: Any = event.metadata["dagster/partition_row_count"].value
+            rows: Any = event.metadata.get("dagster/partition_row_count", _NO_ROWS).value
             yield event.partition, datetime.fromtimestamp(record.timestamp, UTC), int(rows)
 
 
@@ -259,11 +267,11 @@ def _rows(
     stations: Collection[str],
 ) -> dict[str, int]:
     """Of the partitions that were made: rows, and what is wrong with them."""
-    table = TABLES[asset]
+    table = TABLES.get(asset)
     acknowledged: dict[str, int] = {}
     for key, _, rows in events:
         acknowledged.setdefault(key, rows)
-    if not acknowledged:
+    if table is None or not acknowledged:
         return dict.fromkeys(("rows", "lost", "duplicates", "wrong_keys"), 0)
     # The weather's time is when it was told.
     wrong = "extract(epoch FROM {time}) %% %(tick)s <> 0"
