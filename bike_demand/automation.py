@@ -159,24 +159,19 @@ def minutes_after_the_hour(minutes: int, *, every: int = 1) -> dg.AutomationCond
 def first_snapshot_of_the_hour(status: str) -> dg.AutomationCondition[dg.AssetKey]:
     """The hour that has begun, as its first snapshot is stored.
 
-    Prevents four things. A clock would be early where the feed is slow, or late where it is not: so
-    it is the snapshot that asks. The second snapshot would ask for an hour whose first is missing,
-    which cannot be forecast from: so it counts only in the hour's first quarter. The weather of
-    the same moment would ask before the snapshot is there: so it is not looked at. And what failed
-    is not asked for again by a snapshot that is stored once more.
+    Prevents three things. A clock would be early where the feed is slow, or late where it is not:
+    so it is the snapshot that asks, a later one where the hour's first ones are missing. The
+    weather of the same moment would ask before the snapshot is there: so it is not looked at. And
+    what failed is not asked for again by the next snapshot.
 
     Args:
         status: The asset of the snapshots.
     """
-    first_quarter = dg.AutomationCondition.cron_tick_passed("0 * * * *", "UTC").since(
-        dg.AutomationCondition.cron_tick_passed("15 * * * *", "UTC")
-    )
     stored = dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.newly_updated() & dg.AutomationCondition.in_latest_time_window()
     ).allow(dg.AssetSelection.assets(status))
     condition = (
         dg.AutomationCondition.in_latest_time_window()
-        & first_quarter
         & stored
         & dg.AutomationCondition.missing()
         & ~dg.AutomationCondition.in_progress()

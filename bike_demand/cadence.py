@@ -187,7 +187,7 @@ FORECAST: Final = Cadence(
     grace=timedelta(minutes=10),
     max_runtime=timedelta(minutes=25),
     whole=True,
-    needs=(Need("station_status", timedelta(), TICK, 1),),
+    needs=(Need("station_status", timedelta(), HOUR, 1),),
     pool="forecast_pool",
 )
 ACCURACY: Final = Cadence(

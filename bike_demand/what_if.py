@@ -25,7 +25,7 @@ from bike_demand.settings import System
 from bike_demand.storage.read import read
 from bike_demand.storage.tables import STATION_INFORMATION, STATION_STATUS, WEATHER
 from bike_demand.storage.warehouse import Warehouse
-from bike_demand.storage.windows import Reach, Window
+from bike_demand.storage.windows import Reach, Window, whole_hours_before
 
 CHAMPION_S: Final = 30.0
 """For so long the registry is not asked again who is champion."""
@@ -168,19 +168,13 @@ class Oracle:
     def _status(self, system_id: str, station_id: str, origin: datetime) -> pd.DataFrame:
         """What features read: of all stations what `LOOKBACK` says, and of its own more hours."""
         scope, columns = {"system_id": [system_id]}, list(COLUMNS)
-        tick = Window(origin, origin + TICK)
-        of_all = Reach(lookback=LOOKBACK).of([tick])
-        # An origin between full hours has hours of its own.
-        beyond = timedelta(minutes=origin.minute)
-        begin = origin - beyond
-        hours = Reach(hourly=LOOKS_BACK).of([Window(begin, begin + TICK)])
-        own_hours = [Window(hour.start + beyond, hour.end + beyond) for hour in hours]
+        of_all = Reach(lookback=LOOKBACK).of([Window(origin, origin + TICK)])
         frames = [
             read(self._warehouse, STATION_STATUS, of_all, columns=columns, scope=scope),
             read(
                 self._warehouse,
                 STATION_STATUS,
-                own_hours,
+                whole_hours_before(origin, LOOKS_BACK),
                 columns=columns,
                 scope={**scope, "station_id": [station_id]},
             ),

@@ -16,12 +16,12 @@ SKIPPED: Final = "events.skipped"
 ORIGINS: Final = timedelta(days=14)
 """A forecast of an origin that lies further back is not told: only a backfill makes it."""
 
-# Origins are full hours, and all of one is stored together: of each, one row tells of all.
+# All of an origin is stored together: of each, one row tells of all.
 _FORECASTS: Final = """
 SELECT system, origin, role, issued_at, model_version, late
 FROM unnest(%(systems)s::text[]) AS system,
     generate_series(
-        date_trunc('hour', %(now)s - %(origins)s), %(now)s, interval '1 hour'
+        date_trunc('hour', %(now)s - %(origins)s), %(now)s, interval '15 minutes'
     ) AS origin,
 LATERAL (
     SELECT role, issued_at, model_version, late FROM station_forecast

@@ -24,7 +24,7 @@ STATIONS: Final = dg.AssetIn(
 """The input `stations` of what makes features."""
 
 FIRST_TICK: Final = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
-"""Of an hour that has begun and is not over, the first tick is wanted, and may be all there is."""
+"""Of an hour that has begun the first tick is wanted, and may be all there is."""
 
 WEATHER_REACH: Final = Reach(lookback=((WEATHER_LOOKBACK, timedelta()),))
 

@@ -125,8 +125,8 @@ class Forecast:
 
     @property
     def expires_at(self) -> datetime:
-        """When the next one is due."""
-        return self.origin_at + HOUR
+        """When the next one is due: at the next full hour, from wherever this one is made."""
+        return (self.origin_at + HOUR).replace(minute=0)
 
     def age(self, now: datetime) -> int | None:
         """How old it is [s], if it is stale."""

@@ -86,6 +86,17 @@ def _full_hours(start: datetime, end: datetime) -> Iterator[Window]:
         hour += _HOUR
 
 
+def whole_hours_before(instant: datetime, span: timedelta) -> tuple[Window, ...]:
+    """The instants that lie whole hours before one, in order, each a window of its own.
+
+    Args:
+        instant: UTC; it is not among them.
+        span: How far back the first of them lies, at most.
+    """
+    hours = range(span // _HOUR, 0, -1)
+    return tuple(Window(instant - n * _HOUR, instant - n * _HOUR + _INSTANT) for n in hours)
+
+
 def merge(windows: Iterable[Window]) -> tuple[Window, ...]:
     """The same instants in the fewest windows, in order of time."""
     merged: list[Window] = []

@@ -91,11 +91,15 @@ def test_a_missed_snapshot_stays_a_gap_and_costs_nothing_else(drive):
     assert days.channel.told() == told_and_over("station_status failing")
 
 
-def test_a_forecast_whose_first_snapshot_is_missing_is_not_asked_for(drive):
+def test_an_hour_whose_first_snapshot_is_missing_is_forecast_from_the_next(drive):
     days = drive(World(between(1, 1.25, "station_status")), START)
-    days.pass_time(START + 2 * HOUR + 40 * MINUTE)
-    assert days.missing(cadences.FORECAST) == ["2026-03-06-01:00"]
+    days.pass_time(START + HOUR + 14 * MINUTE)
     assert ("station_forecast", "2026-03-06-01:00") not in days.asked
+    days.pass_time(START + HOUR + 20 * MINUTE)
+    assert days.asked["station_forecast", "2026-03-06-01:00"] == 1
+    days.pass_time(START + 2 * HOUR + 40 * MINUTE)
+    assert days.missing(cadences.FORECAST) == []
+    no_more_than_allowed(days)
     assert days.channel.told() == told_and_over("station_status failing")
 
 
@@ -119,7 +123,8 @@ def test_twelve_hours_without_the_daemon_are_made_good_as_far_as_can_be(drive):
     assert (lost[0], lost[-1], len(lost)) == ("2026-03-06-01:30", "2026-03-06-13:00", 47)
     # The hour that the daemon ended in has two snapshots: no features, but demand.
     assert "2026-03-06-01:00" not in days.missing(cadences.DEMAND)
-    assert days.missing(cadences.FORECAST)[-1] == "2026-03-06-13:00"
+    # The hour that it came back in is forecast from the snapshot that it came back to.
+    assert days.missing(cadences.FORECAST)[-1] == "2026-03-06-12:00"
     no_more_than_allowed(days)
     assert days.channel.told() == [("notice", "Nobody looked for 12 h 5 min")]
 

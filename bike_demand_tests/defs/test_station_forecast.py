@@ -5,12 +5,15 @@ from datetime import timedelta
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 import pytest
 
 from bike_demand import forecast_view
 from bike_demand.defs.forecasting import station_forecast
 from bike_demand.forecasting.examples import Joined
-from bike_demand.forecasting.features import features
+from bike_demand.forecasting.features import LOOKS_BACK, features
+from bike_demand.forecasting.grid import TICK, to_grid
+from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
 from bike_demand.forecasting.promotion import GATED
 from bike_demand.forecasting.splits import hourly_origins
 from bike_demand.forecasting.watched import reference
@@ -118,10 +121,48 @@ def test_a_station_that_the_model_has_never_seen_is_forecast_too(forecast, reign
     assert "new" in set(risks["station_id"])
 
 
-def test_an_origin_that_nothing_is_known_of_is_refused(materialize, city):
-    with pytest.raises(dg.Failure, match="nothing is known of 2026-03-29 00:00") as error:
+def test_an_hour_that_nothing_is_known_of_is_refused(materialize, city):
+    why = "nothing is known of the hour from 2026-03-29 00:00 UTC"
+    with pytest.raises(dg.Failure, match=why) as error:
         materialize(BOTH, f"{END:%Y-%m-%d-%H:%M}")
     assert not error.value.allow_retries
+
+
+@pytest.fixture
+def outage(warehouse):
+    """No snapshots of the first half of the origin's hour; gives the tick at half past."""
+    with warehouse.connection() as connection:
+        connection.execute(
+            "DELETE FROM station_status WHERE observed_at >= %s AND observed_at < %s",
+            [ORIGIN, ORIGIN + HOUR / 2],
+        )
+    return ORIGIN + HOUR / 2
+
+
+def test_after_an_outage_the_hour_is_forecast_from_its_first_snapshot(forecast, reigns, outage):
+    version = reigns()
+    result, rows, risks = forecast(minutes=41)
+    assert set(rows["origin_at"]) == set(risks["origin_at"]) == {outage}
+    assert (rows["target_at"] == outage + pd.to_timedelta(rows["horizon"], unit="h")).all()
+    assert set(rows["model_version"]) == {version.version}
+    assert not rows["late"].any()
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+
+
+def test_between_full_hours_a_forecast_looks_back_on_hours_of_its_own(
+    forecast, reigns, outage, city, warehouse, tracking
+):
+    version = reigns()
+    _, rows, _ = forecast(minutes=41)
+    everything = warehouse.frame(
+        "SELECT * FROM station_status WHERE system_id = %(system)s AND observed_at <= %(origin)s",
+        {"system": city.system_id, "origin": outage},
+    )
+    grid = to_grid(everything, outage - LOOKS_BACK, outage + LOOKS_AHEAD + TICK)
+    expected = Outlook(grid, outage, city.around).forecast(tracking.registry().load(version))
+    by = ["horizon", "station_id"]
+    found = rows.sort_values(by)[[*expected.columns]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected.sort_values(by), check_dtype=False, rtol=1e-5)
 
 
 def test_what_came_later_in_the_hour_changes_nothing(forecast, reigns, warehouse, city):

@@ -25,10 +25,11 @@ from bike_demand.forecasting.simple import quantities
 from bike_demand.forecasting.splits import DAY, in_service
 from bike_demand.quality.frames import unsound
 from bike_demand.registry import REPLACED, Registry, RegistryError, Version, on_probation, unfit
-from bike_demand.resources import Reach, Rows, read_metadata, table_metadata
+from bike_demand.resources import PostgresIOManager, Reach, Rows, read_metadata, table_metadata
 from bike_demand.resources.tracking import Tracking
 from bike_demand.settings import System
 from bike_demand.storage.frames import empty_frame
+from bike_demand.storage.read import read
 from bike_demand.storage.tables import (
     FORECAST_INPUT,
     STATION_FORECAST,
@@ -36,6 +37,8 @@ from bike_demand.storage.tables import (
     STATION_STATUS,
     WEATHER,
 )
+from bike_demand.storage.warehouse import Warehouse
+from bike_demand.storage.windows import whole_hours_before
 
 PUNCTUAL: Final = timedelta(minutes=30)
 """After its origin a forecast is late: it is stored, and never counts as one."""
@@ -131,17 +134,20 @@ def _out(table: Any, description: str) -> dg.AssetOut:
 def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `stations`
     context: dg.AssetExecutionContext,
     tracking: Tracking,
+    io_manager: dg.ResourceParam[PostgresIOManager],
     status: pd.DataFrame,
     stations: pd.DataFrame,
     weather: pd.DataFrame,
 ):
-    """Forecast from the first tick of the hour; nothing later is looked at.
+    """Forecast from the first snapshot of the hour; nothing later is looked at.
 
-    A model that has seen what came after the origin is not asked. Over 30 minutes after the origin
-    the forecast is late, and says so. In the shadow of the champion its challenger, and for two
-    days its predecessor, forecast the horizons that models are compared at.
+    That is the tick at the full hour; after an outage it is the first that there is, for a forecast
+    from half past serves riders better than none. A model that has seen what came after the origin
+    is not asked. Over 30 minutes after the origin the forecast is late, and says so. In the shadow
+    of the champion its challenger, and for two days its predecessor, forecast the horizons that
+    models are compared at.
     """
-    origin = systems.single_partition(context).start
+    window = systems.single_partition(context)
     issued_at = utc_now()
     issues, forecasts, risks = list[_Issue](), list[pd.DataFrame](), list[pd.DataFrame]()
     inputs = list[pd.DataFrame]()
@@ -149,10 +155,10 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     with tracking.in_use() as registry:
         for system in systems.placed(status["system_id"], refused):
             own = systems.of(system, status)
-            known = own[own["observed_at"] <= origin]
-            grid = to_grid(known, origin - LOOKS_BACK, origin + LOOKS_AHEAD + TICK)
-            if np.isnan(grid.bikes[grid.index(origin)]).all():
-                refused[system.system_id] = f"nothing is known of {origin:%Y-%m-%d %H:%M} UTC"
+            origin, grid = _grid(own, window, system, io_manager.warehouse())
+            if origin is None:
+                hour = f"the hour from {window.start:%Y-%m-%d %H:%M} UTC"
+                refused[system.system_id] = f"nothing is known of {hour}"
                 continue
             issue, model = _issue(registry, system, origin)
             outlook = Outlook(grid, origin, systems.surroundings(system, stations, weather))
@@ -205,6 +211,29 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     yield dg.MaterializeResult[Any](
         asset_key=STATION_RISK.name, value=Rows(risks, {**covers, "role": [CHAMPION, SIMPLE]})
     )
+
+
+def _grid(
+    status: pd.DataFrame, window: dg.TimeWindow, system: System, warehouse: Warehouse
+) -> tuple[datetime | None, Grid]:
+    """The first tick of a window at which any station's bikes are known, and all up to it."""
+    within = status["observed_at"].between(window.start, window.end, inclusive="left")
+    hour = to_grid(status[within], window.start, window.end)
+    known = np.flatnonzero(~np.isnan(hour.bikes).all(axis=1))
+    if not len(known):
+        return None, hour
+    origin = window.start + int(known[0]) * TICK
+    if origin > window.start:  # it looks back on hours of its own
+        hours = read(
+            warehouse,
+            STATION_STATUS,
+            whole_hours_before(origin, LOOKS_BACK),
+            columns=[*status.columns],
+            scope={"system_id": [system.system_id]},
+        )
+        status = pd.concat([status, hours]).drop_duplicates(["station_id", "observed_at"])
+    before = status[status["observed_at"] <= origin]
+    return origin, to_grid(before, origin - LOOKS_BACK, origin + LOOKS_AHEAD + TICK)
 
 
 def _issue(registry: Registry, system: System, origin: datetime) -> tuple[_Issue, Model | None]:
