@@ -118,6 +118,14 @@ def test_a_forecast_that_is_stored_is_told_once_with_all_that_is_to_be_known(ann
     }
 
 
+def test_a_forecast_from_between_full_hours_is_told_too(announcer, receiver):
+    announcer.tick()
+    announcer.store(NOON - 15 * MINUTE, issued=NOON + 40 * SECOND)
+    announcer.tick()
+    [(_, event)] = receiver.events
+    assert event["data"]["origin_at"] == "2026-05-01T11:45:00Z"
+
+
 def test_a_champion_that_changes_is_told_and_what_changes_none_is_not(announcer, receiver):
     announcer.tick()
     announcer.change("promotion", "3", "2", NOON + 1 * SECOND)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bike_demand.serving import answers
+from bike_demand.serving.city import Forecast
 from bike_demand.storage import databases
 from bike_demand_tests.serving.city import (
     CLOSED,
@@ -49,6 +50,15 @@ def test_a_station_s_forecast_is_what_is_stored(standing, city_of_all):
         assert hour.bikes == pytest.approx(row[3], abs=0.005)
         assert hour.p_empty == pytest.approx(row[7], abs=0.00005)
         assert hour.p_full == pytest.approx(row[8], abs=0.00005)
+
+
+@pytest.mark.parametrize("minutes", [0, 15, 45])
+def test_the_next_forecast_is_due_at_the_next_full_hour(minutes):
+    made = Forecast(
+        *(ORIGIN + timedelta(minutes=minutes), NOW, "champion", "7", False),
+        *((), (), {}, {}),
+    )
+    assert made.expires_at == ORIGIN + HOUR
 
 
 def test_fewer_hours_are_the_first_ones(standing):
