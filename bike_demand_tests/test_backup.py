@@ -423,6 +423,20 @@ def test_an_export_that_fails_leaves_no_file_and_the_old_one(here, tmp_path):
     assert file.read_text() == "old"
 
 
+def test_an_export_to_a_full_disk_names_the_file(here, tmp_path, monkeypatch):
+    here.store(1)
+    file = tmp_path / "polls.parquet"
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_batch", full)
+    failed = here.run("export", "feed_poll", "--out", file)
+    assert failed.exit_code == 1
+    assert f"{file} was not written: " in failed.output
+    assert not [*tmp_path.glob("polls*")]
+
+
 def test_urls_of_all_kinds_reach_the_programs(here):
     url = sa.make_url(here.address).update_query_dict({"sslmode": "disable"})
     programs.run("pg_dump", url, ["--schema-only", f"--file={Path('/dev/null')}"])
