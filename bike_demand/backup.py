@@ -68,6 +68,7 @@ def backup(file: Path) -> None:
                 "format": FORMAT,
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "bike_demand": version("bike-demand"),
+                "postgres": _major(urls[Database.WAREHOUSE]),
                 "databases": [_name(database) for database in urls],
                 "files": (configured.home / _FILES).as_uri(),
             }
@@ -113,6 +114,7 @@ def restore(file: Path, *, replace: bool) -> None:
             )
         _refuse_to_lose(urls, replace=replace)
         _refuse_without_right(urls)
+        _refuse_older(urls, manifest.get("postgres", 0), file)
         configured.home.mkdir(parents=True, exist_ok=True)
         with _new_folder(configured.home / ".restore") as folder:
             failed = f"{file} was not restored, and what is stored is as it was"
@@ -266,6 +268,21 @@ def _refuse_without_right(urls: Mapping[Database, sa.URL]) -> None:
                 f"User {url.username!r} may not make databases at {databases.describe(url)}, as a "
                 f'restore does. Ask an administrator for: ALTER ROLE "{url.username}" CREATEDB'
             )
+
+
+def _refuse_older(urls: Mapping[Database, sa.URL], major: int, file: Path) -> None:
+    """An older `pg_restore` says of a newer one's dump no more than "unsupported version"."""
+    for url in urls.values():
+        if _major(url) < major:
+            raise click.ClickException(
+                f"{file} is of Postgres {major}, and the server of {databases.describe(url)} is "
+                f"Postgres {_major(url)}: restore it to Postgres {major} or a later one."
+            )
+
+
+def _major(url: sa.URL) -> int:
+    with databases.connect_beside(url) as connection:
+        return connection.info.server_version // 10_000
 
 
 def _restore(url: sa.URL, dump: Path) -> None:

@@ -259,6 +259,23 @@ def test_a_user_who_may_make_no_databases_is_told_what_to_ask_for(here, server, 
             connection.execute(f'DROP ROLE "{name}"')
 
 
+def test_a_backup_of_a_later_postgres_than_the_server_says_so(here, there, tmp_path):
+    here.store(3)
+    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    manifest = json.loads((tmp_path / "unpacked" / "manifest.json").read_text())
+    assert manifest["postgres"] >= 15
+    manifest["postgres"] = 99
+    (tmp_path / "unpacked" / "manifest.json").write_text(json.dumps(manifest))
+    with tarfile.open(tmp_path / "later.tar", "w") as tar:
+        for path in (tmp_path / "unpacked").iterdir():
+            tar.add(path, path.name)
+    refused = there.run("restore", tmp_path / "later.tar")
+    assert refused.exit_code == 1
+    assert f"{tmp_path / 'later.tar'} is of Postgres 99" in refused.output
+
+
 @pytest.mark.parametrize("lost", [1, 20_480, 200_000])
 def test_a_backup_that_is_cut_off_is_told_and_nothing_is_started_for_it(tmp_path, lost):
     file = tmp_path / "b.tar"
