@@ -9,14 +9,15 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import click
+import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
@@ -24,6 +25,7 @@ from bike_demand import settings
 from bike_demand.settings import Settings
 from bike_demand.storage import databases, programs
 from bike_demand.storage.databases import Database
+from bike_demand.storage.errors import StorageError, storage_errors
 
 FORMAT: Final = 1
 """Of the file; a later one is refused."""
@@ -43,16 +45,22 @@ def backup(file: Path) -> None:
         file: Must not exist.
 
     Raises:
-        click.ClickException: It does.
-        StorageError: A database cannot be dumped.
+        click.ClickException: It does, or cannot be written.
+        StorageError: A database does not answer.
     """
     if file.exists():
         raise click.ClickException(f"{file} is there already: give another name.")
+    beside = file.absolute().parent
+    if not beside.is_dir():
+        raise click.ClickException(f"{file} cannot be written: there is no directory {beside}.")
     configured = settings.load()
     urls = {name: url for name, url in _urls(configured).items() if _exists(url)}
     if Database.WAREHOUSE not in urls:
         raise click.ClickException(f"There is nothing to back up in {configured.home}.")
-    with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.absolute().parent) as name:
+    with (
+        _explained(f"{file} was not written"),
+        tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=beside) as name,
+    ):
         folder = Path(name)
         part = folder / "backup.tar"
         with tarfile.open(part, "w") as tar:
@@ -60,6 +68,7 @@ def backup(file: Path) -> None:
                 "format": FORMAT,
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "bike_demand": version("bike-demand"),
+                "postgres": _major(urls[Database.WAREHOUSE]),
                 "databases": [_name(database) for database in urls],
                 "files": (configured.home / _FILES).as_uri(),
             }
@@ -89,13 +98,14 @@ def restore(file: Path, *, replace: bool) -> None:
         replace: Whether what is stored may go.
 
     Raises:
-        click.ClickException: The file is none of ours, or something is stored and may not go, or
-            somebody is connected to it.
-        StorageError: A database cannot be restored. What was stored is.
+        click.ClickException: The file is none of ours, or not whole, or cannot be restored; or
+            something is stored and may not go, or somebody is connected to it. What was stored is.
+        StorageError: A database does not answer.
     """
     configured = settings.load()
-    urls, files = _urls(configured), configured.home / _FILES
+    files = configured.home / _FILES
     with _opened(file) as (tar, manifest):
+        urls = _urls(configured)
         held = [database for database in Database if _name(database) in manifest["databases"]]
         if Database.MLFLOW in held and Database.MLFLOW not in urls:
             raise click.ClickException(
@@ -103,26 +113,63 @@ def restore(file: Path, *, replace: bool) -> None:
                 "restore without it."
             )
         _refuse_to_lose(urls, replace=replace)
+        _refuse_without_right(urls)
+        _refuse_older(urls, manifest.get("postgres", 0), file)
         configured.home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".restore.", dir=configured.home) as name:
-            folder = Path(name)
-            for database in held:
-                tar.extract(f"{_name(database)}.dump", folder, filter="data")
-                _restore(urls[database], folder / f"{_name(database)}.dump")
-                (folder / f"{_name(database)}.dump").unlink()
-                click.echo(f"{_name(database)} is restored.")
-            inside = [item for item in tar if item.name.startswith(f"{_FILES}/")]
-            tar.extractall(folder, inside, filter="data")
-            if Database.MLFLOW in held:
-                restoring = _beside(urls[Database.MLFLOW], _RESTORING)
-                _move_paths(restoring, manifest["files"], files.as_uri())
-            for database in urls:
-                _take_place(urls[database], held=database in held)
+        with _new_folder(configured.home / ".restore") as folder:
+            failed = f"{file} was not restored, and what is stored is as it was"
+            with _explained(failed), _none_half(urls):
+                for database in held:
+                    tar.extract(f"{_name(database)}.dump", folder, filter="data")
+                    _restore(urls[database], folder / f"{_name(database)}.dump")
+                    (folder / f"{_name(database)}.dump").unlink()
+                    click.echo(f"{_name(database)} is restored.")
+                inside = [item for item in tar if item.name.startswith(f"{_FILES}/")]
+                tar.extractall(folder, inside, filter="data")
+                if Database.MLFLOW in held:
+                    restoring = _beside(urls[Database.MLFLOW], _RESTORING)
+                    _move_paths(restoring, manifest["files"], files.as_uri())
+                _take_places(urls, held)
             if Database.MLFLOW in urls:
-                shutil.rmtree(files, ignore_errors=True)
+                if files.exists():
+                    files.rename(folder / "replaced")
                 if (folder / _FILES).is_dir():
                     (folder / _FILES).rename(files)
+    for url in urls.values():
+        _drop(_beside(url, _REPLACED))
     click.echo(f"What is stored is that of {manifest['at']}.")
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Failures of disk and server, with what they mean for the file."""
+    try:
+        yield
+    except (OSError, StorageError) as error:
+        raise click.ClickException(f"{what}: {error}") from error
+
+
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """An empty folder for the time being; what a killed process has left in it goes."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _none_half(urls: Mapping[Database, sa.URL]) -> Iterator[None]:
+    """Databases that were not restored to their end do not stay, for the disk may be full."""
+    try:
+        yield
+    except BaseException:
+        with suppress(StorageError, psycopg.Error):
+            for url in urls.values():
+                _drop(_beside(url, _RESTORING))
+        raise
 
 
 def _urls(configured: Settings) -> dict[Database, sa.URL]:
@@ -160,13 +207,17 @@ def _opened(file: Path) -> Iterator[tuple[tarfile.TarFile, Mapping[str, Any]]]:
     """The file and its manifest."""
     try:
         tar = tarfile.open(file)  # noqa: SIM115  # closed below
-    except tarfile.TarError:
+    except (tarfile.TarError, EOFError):
         raise click.ClickException(f"{file} is no backup: it is not a tar file.") from None
     with tar:
+        if not _is_whole(tar):
+            raise click.ClickException(
+                f"{file} is cut off: its end is missing. Copy it again from where it was made."
+            )
         try:
             manifest = json.load(tar.extractfile(_MANIFEST))  # type: ignore[arg-type]
             form = int(manifest["format"])
-        except (KeyError, ValueError, TypeError, tarfile.TarError):
+        except (KeyError, ValueError, TypeError):
             raise click.ClickException(f"{file} is no backup: it has no {_MANIFEST}.") from None
         if form > FORMAT:
             raise click.ClickException(
@@ -174,6 +225,17 @@ def _opened(file: Path) -> Iterator[tuple[tarfile.TarFile, Mapping[str, Any]]]:
                 "than this one: restore it with that, or a later one."
             )
         yield tar, manifest
+
+
+def _is_whole(tar: tarfile.TarFile) -> bool:
+    """Whether it ends as a tar does, with zeros: one that is cut between two files reads well."""
+    try:
+        tar.getmembers()
+        stream: Any = tar.fileobj  # may be compressed by somebody
+        stream.seek(tar.offset)
+        return bool(stream.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE))
+    except (tarfile.TarError, EOFError):
+        return False
 
 
 def _refuse_to_lose(urls: Mapping[Database, sa.URL], *, replace: bool) -> None:
@@ -188,32 +250,77 @@ def _refuse_to_lose(urls: Mapping[Database, sa.URL], *, replace: bool) -> None:
             asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
             [[connected]] = connection.execute(asked, [url.database]).fetchall()
         if connected:
+            raise _in_use(f"{connected} connections to {url.database} are open")
+
+
+def _in_use(why: str) -> click.ClickException:
+    return click.ClickException(f"{why}: end what uses it first, such as `bike-demand dev`.")
+
+
+def _refuse_without_right(urls: Mapping[Database, sa.URL]) -> None:
+    """Databases are made and renamed, which asks for more than to own them."""
+    for url in urls.values():
+        with databases.connect_beside(url) as connection:
+            asked = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+            [[may]] = connection.execute(asked).fetchall()
+        if not may:
             raise click.ClickException(
-                f"{connected} connections to {url.database} are open: end what uses it first, "
-                "such as `bike-demand dev`."
+                f"User {url.username!r} may not make databases at {databases.describe(url)}, as a "
+                f'restore does. Ask an administrator for: ALTER ROLE "{url.username}" CREATEDB'
             )
+
+
+def _refuse_older(urls: Mapping[Database, sa.URL], major: int, file: Path) -> None:
+    """An older `pg_restore` says of a newer one's dump no more than "unsupported version"."""
+    for url in urls.values():
+        if _major(url) < major:
+            raise click.ClickException(
+                f"{file} is of Postgres {major}, and the server of {databases.describe(url)} is "
+                f"Postgres {_major(url)}: restore it to Postgres {major} or a later one."
+            )
+
+
+def _major(url: sa.URL) -> int:
+    with databases.connect_beside(url) as connection:
+        return connection.info.server_version // 10_000
 
 
 def _restore(url: sa.URL, dump: Path) -> None:
     """Beside the database that is there."""
     new = _beside(url, _RESTORING)
-    with databases.connect_beside(url) as connection:  # an earlier call may have been interrupted
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(_identifier(new)))
+    _drop(new)  # an earlier call may have been killed
     databases.create_if_missing(new)
     programs.run("pg_restore", new, [*_PLAIN, "--exit-on-error", "--jobs=2", str(dump)])
 
 
-def _take_place(url: sa.URL, *, held: bool) -> None:
-    """Of the database that is there; one that the file does not hold is gone thereafter."""
-    old, new = _beside(url, _REPLACED), _beside(url, _RESTORING)
+def _take_places(urls: Mapping[Database, sa.URL], held: Collection[Database]) -> None:
+    """Of the databases that are there: all or none, whoever has connected meanwhile.
+
+    One that the file does not hold is gone thereafter.
+    """
+    for url in urls.values():
+        _drop(_beside(url, _REPLACED))
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+    # Each database may have a user of its own. Connections commit as the last is renamed.
+    with ExitStack() as connections, storage_errors("Renaming databases"):
+        for database, url in urls.items():
+            connection = connections.enter_context(databases.connect_beside(url))
+            connection.autocommit = False
+            old, new = _beside(url, _REPLACED), _beside(url, _RESTORING)
+            try:
+                if databases.exists(connection, url):
+                    connection.execute(rename.format(_identifier(url), _identifier(old)))
+            except psycopg.errors.ObjectInUse:
+                raise _in_use(f"Somebody has connected to {url.database} meanwhile") from None
+            if database in held:
+                connection.execute(rename.format(_identifier(new), _identifier(url)))
+
+
+def _drop(url: sa.URL) -> None:
     with databases.connect_beside(url) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(_identifier(old)))
-        if databases.exists(connection, url):
-            connection.execute(rename.format(_identifier(url), _identifier(old)))
-        if held:
-            connection.execute(rename.format(_identifier(new), _identifier(url)))
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(_identifier(old)))
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_identifier(url))
+        )
 
 
 def _identifier(url: sa.URL) -> sql.Identifier:

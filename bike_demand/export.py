@@ -30,6 +30,7 @@ def run(table: str, start: datetime | None, end: datetime | None, file: Path) ->
 
     Raises:
         click.UsageError: There is no such table, or it has no time.
+        click.ClickException: The file cannot be written.
         StorageError: The table cannot be read.
     """
     if table not in METADATA.tables:
@@ -53,6 +54,8 @@ def run(table: str, start: datetime | None, end: datetime | None, file: Path) ->
                 writer.write_batch(batch.cast(writer.schema))
                 rows += batch.num_rows
         part.replace(file)
+    except OSError as error:
+        raise click.ClickException(f"{file} was not written: {error}") from error
     finally:
         part.unlink(missing_ok=True)
     click.echo(f"{rows:,} rows of {table} are in {file}.")

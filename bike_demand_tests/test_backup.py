@@ -1,5 +1,7 @@
 """All that is stored, into a file and back; and rows of a table for analysts."""
 
+import errno
+import gzip
 import importlib.util
 import json
 import re
@@ -190,6 +192,135 @@ def test_a_database_in_use_is_not_replaced(here, tmp_path):
     assert here.polls() == 3
 
 
+def test_who_connects_during_a_restore_keeps_all_databases_as_they_were(
+    here, tmp_path, monkeypatch
+):
+    here.store(3)
+    with dagster_database(here) as connection:
+        connection.execute("CREATE TABLE runs AS SELECT 1 AS id")
+    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
+    here.store(7)
+    with dagster_database(here) as connection:
+        connection.execute("INSERT INTO runs VALUES (2)")
+    connected = []
+    run = programs.run
+
+    def slow(program, url, arguments):
+        run(program, url, arguments)
+        if not connected:
+            connected.append(databases.connect(here.url))
+
+    monkeypatch.setattr(programs, "run", slow)
+    failed = here.run("restore", "--replace", tmp_path / "b.tar")
+    monkeypatch.undo()
+    connected[0].close()
+    assert failed.exit_code == 1
+    assert "Somebody has connected" in failed.output
+    assert here.polls() == 7
+    with dagster_database(here) as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (2,)
+
+
+def test_a_restore_that_fails_leaves_no_half_of_a_database_on_the_disk(here, tmp_path, monkeypatch):
+    here.store(3)
+    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
+    run = programs.run
+
+    def broken(program, url, arguments):
+        run(program, url, arguments)
+        raise PermanentStorageError("the disk is full")
+
+    monkeypatch.setattr(programs, "run", broken)
+    failed = here.run("restore", "--replace", tmp_path / "b.tar")
+    assert f"{tmp_path / 'b.tar'} was not restored" in failed.output
+    with databases.connect_beside(here.url) as connection:
+        assert not databases.exists(
+            connection, here.url.set(database=f"{here.url.database}_restoring")
+        )
+    assert not (here.home / ".restore").exists()
+
+
+def test_a_user_who_may_make_no_databases_is_told_what_to_ask_for(here, server, tmp_path):
+    here.store(3)
+    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
+    name = str(here.url.database)
+    with databases.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{name}'")
+        connection.execute(f'ALTER DATABASE "{name}" OWNER TO "{name}"')
+    try:
+        owner = here.url.set(username=name, password=name, drivername="postgresql")
+        here.address = owner.render_as_string(hide_password=False)
+        refused = here.run("restore", "--replace", tmp_path / "b.tar")
+        assert refused.exit_code == 1
+        assert f'ALTER ROLE "{name}" CREATEDB' in refused.output
+    finally:
+        with databases.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" OWNER TO CURRENT_USER')
+            connection.execute(f'DROP ROLE "{name}"')
+
+
+def test_a_backup_of_a_later_postgres_than_the_server_says_so(here, there, tmp_path):
+    here.store(3)
+    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    manifest = json.loads((tmp_path / "unpacked" / "manifest.json").read_text())
+    assert manifest["postgres"] >= 15
+    manifest["postgres"] = 99
+    (tmp_path / "unpacked" / "manifest.json").write_text(json.dumps(manifest))
+    with tarfile.open(tmp_path / "later.tar", "w") as tar:
+        for path in (tmp_path / "unpacked").iterdir():
+            tar.add(path, path.name)
+    refused = there.run("restore", tmp_path / "later.tar")
+    assert refused.exit_code == 1
+    assert f"{tmp_path / 'later.tar'} is of Postgres 99" in refused.output
+
+
+@pytest.mark.parametrize("lost", [1, 20_480, 200_000])
+def test_a_backup_that_is_cut_off_is_told_and_nothing_is_started_for_it(tmp_path, lost):
+    file = tmp_path / "b.tar"
+    (tmp_path / "manifest.json").write_text('{"format": 1, "databases": [], "at": "", "files": ""}')
+    (tmp_path / "warehouse.dump").write_bytes(b"dump" * 50_000)
+    with tarfile.open(file, "w") as tar:
+        tar.add(tmp_path / "manifest.json", "manifest.json")
+        tar.add(tmp_path / "warehouse.dump", "warehouse.dump")
+        end = tar.offset
+    file.write_bytes(file.read_bytes()[: end + 1 - lost])
+    refused = CliRunner().invoke(main, ["--home", str(tmp_path / "home"), "restore", str(file)])
+    assert refused.exit_code == 1
+    assert f"{file} is cut off" in refused.output
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_backup_that_somebody_has_compressed_is_read(here, there, tmp_path):
+    here.store(3)
+    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
+    (tmp_path / "b.tar.gz").write_bytes(gzip.compress((tmp_path / "b.tar").read_bytes()))
+    done = there.run("restore", tmp_path / "b.tar.gz")
+    assert done.exit_code == 0, done.output
+    assert there.polls() == 3
+
+
+def test_a_backup_into_a_directory_that_is_not_there_names_it(here, tmp_path):
+    here.store(1)
+    refused = here.run("backup", tmp_path / "typo" / "b.tar")
+    assert refused.exit_code == 1
+    assert f"there is no directory {tmp_path / 'typo'}." in refused.output
+
+
+def test_a_disk_that_is_full_is_told_with_the_file_that_it_is_full_for(here, tmp_path, monkeypatch):
+    here.store(1)
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "add", full)
+    failed = here.run("backup", tmp_path / "b.tar")
+    assert failed.exit_code == 1
+    assert f"{tmp_path / 'b.tar'} was not written: " in failed.output
+    assert "No space left" in failed.output
+
+
 def test_a_backup_is_whole_or_not_there(here, tmp_path, monkeypatch):
     here.store(3)
 
@@ -307,6 +438,20 @@ def test_an_export_that_fails_leaves_no_file_and_the_old_one(here, tmp_path):
     assert "feed_poll" in failed.output
     assert [path.name for path in tmp_path.glob("polls*")] == ["polls.parquet"]
     assert file.read_text() == "old"
+
+
+def test_an_export_to_a_full_disk_names_the_file(here, tmp_path, monkeypatch):
+    here.store(1)
+    file = tmp_path / "polls.parquet"
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_batch", full)
+    failed = here.run("export", "feed_poll", "--out", file)
+    assert failed.exit_code == 1
+    assert f"{file} was not written: " in failed.output
+    assert not [*tmp_path.glob("polls*")]
 
 
 def test_urls_of_all_kinds_reach_the_programs(here):

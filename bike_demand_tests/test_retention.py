@@ -1,6 +1,8 @@
 """What goes of each table, and what is kept longer because it is needed."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from bike_demand.forecasting.splits import TRAINING
 from bike_demand.retention import LEARNT_FROM, cutoffs
 from bike_demand.settings import Retention
 from bike_demand.storage.declaration import declared_table
+from bike_demand.storage.tables import METADATA
 
 NOW = datetime(2026, 11, 21, 5, 40, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -19,6 +22,19 @@ def test_every_table_that_is_kept_for_days_has_a_time():
     for table in Retention.model_fields:
         assert declared_table(table).time is not None
         assert declared_table(table).scope[0] == "system_id"
+
+
+def test_every_table_with_a_time_is_kept_for_days_or_stays_as_the_page_says():
+    stay = {"local_calendar", "champion_decision", "model_evaluation", "model_event"}
+    timed = {name for name in METADATA.tables if declared_table(name).time is not None}
+    assert timed == {*Retention.model_fields} | stay
+
+
+def test_the_page_tells_of_each_table_how_long_it_is_kept():
+    page = (Path(__file__).parents[1] / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| (`retention\..*?) \| (\d+) \|", page, re.MULTILINE)
+    told = {name: int(days) for names, days in rows for name in re.findall(r"`\w*\.(\w+)`", names)}
+    assert told == Retention().model_dump()
 
 
 def test_rows_are_kept_for_as_long_as_the_settings_say():

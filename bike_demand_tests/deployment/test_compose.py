@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from bike_demand.settings import HOME_VARIABLE, PREFIX, Settings
 from bike_demand_tests.deployment.compose import (
     IMAGE,
     ROOT,
@@ -92,6 +93,15 @@ def test_each_role_knows_its_own_database_only(declared):
     assert secrets("serve") == {"BIKE_DEMAND_SERVING_DB_PASSWORD"}
 
 
+def test_what_is_set_in_the_env_file_reaches_a_service(declared):
+    told = {name for service in declared.values() for name in service.get("environment", {})}
+    variables = {
+        str(field.validation_alias or f"{PREFIX}{name}".upper())
+        for name, field in Settings.model_fields.items()
+    }
+    assert variables - told == {HOME_VARIABLE}  # the image has it
+
+
 def test_the_image_has_the_files_that_its_services_read():
     dockerfile = (ROOT / "Dockerfile").read_text()
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
@@ -150,6 +160,9 @@ def test_kubernetes_has_the_limits_and_retries_of_dagster_yaml():
     assert in_snake_case(values["retention"]) == {"enabled": True, **ours["retention"]}
     queue = theirs["run_coordinator"]["config"]["queued_run_coordinator"]
     assert queue == ours["run_queue"]
+    assert in_snake_case(values["scheduler"]["config"]["daemonScheduler"]) == {
+        "max_catchup_runs": ours["scheduler"]["config"]["max_catchup_runs"]
+    }
     version = re.search(r"--version (\S+)", (ROOT / "deploy/kubernetes/values.yaml").read_text())
     assert version
     assert f"dagster=={version[1]}" in (ROOT / "pyproject.toml").read_text()

@@ -1,7 +1,9 @@
 """The deployment of docker-compose.yml, played through: started, used, killed piece by piece."""
 
 import json
+import re
 import secrets
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -22,12 +24,14 @@ from bike_demand.simulation.plan import Plan
 from bike_demand.simulation.recording import write_recording
 from bike_demand.simulation.server import CityServer
 from bike_demand.simulation.streets import CENTRE
+from bike_demand_tests.deployment.compose import ROOT
 from bike_demand_tests.deployment.rehearsal import Rehearsal, server_programs
 from bike_demand_tests.deployment.test_compose import SECRETS
 from bike_demand_tests.processes import graphql, until
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 DAYS = 11
+AS_READER = ["-c", "SET ROLE bike_demand_reader", "-c", "SELECT FROM station_status"]
 QUICK = {"pairs_per_group": 5_000, "rounds": 60, "learning_rate": 0.15, "rows_per_leaf": 200}
 
 
@@ -145,6 +149,35 @@ def test_every_service_recovers_from_its_kill_and_no_partition_is_made_twice(
     assert [partition for partition, count in times.items() if count != 1] == []
     # The image's folder is root's: nothing may have to be written there.
     assert files(deployment.image) == laid_out
+
+
+def test_a_deployment_goes_back_to_a_backup_by_the_commands_of_the_page(tmp_path):
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("no Postgres server of Debian's here: apt-get install postgresql")
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    words = [shlex.split(line) for line in re.findall("^docker compose (.*)$", page, re.MULTILINE)]
+    [allow] = [line[2:] for line in words if "psql" in line]
+    [back] = [line[line.index("code") + 1 :] for line in words if "restore" in line]
+    file = tmp_path / "before.tar"
+    with tempfile.TemporaryDirectory(prefix="rehearsal_") as folder:
+        Path(folder).chmod(0o755)
+        variables = {name: secrets.token_hex(16) for name in SECRETS}
+        rehearsal = Rehearsal(Path(folder), programs, variables)
+        here = ["-h", f"{folder}/postgres", "-p", str(rehearsal.ports["postgres"])]
+        reading = ["psql", *here, "-U", "postgres", "-d", "bike_demand"]
+        try:
+            rehearsal.start("postgres")
+            rehearsal.execute("migrate", ["bike-demand", "migrate"])
+            rehearsal.execute("code", ["bike-demand", "backup", str(file)])
+            with pytest.raises(AssertionError, match="CREATEDB"):
+                rehearsal.execute("code", [*back[:-1], str(file)])
+            rehearsal.execute("postgres", [*allow, *here])
+            rehearsal.execute("code", [*back[:-1], str(file)])
+            rehearsal.execute("migrate", ["bike-demand", "migrate"])
+            rehearsal.execute("postgres", [*reading, *AS_READER])
+        finally:
+            rehearsal.down()
 
 
 def serve(deployment: Rehearsal, hour: datetime) -> None:
