@@ -2,10 +2,12 @@
 
 import re
 
+import dagster as dg
 import pytest
 import yaml
 
 from bike_demand.settings import HOME_VARIABLE, PREFIX, Settings
+from bike_demand.storage import databases
 from bike_demand_tests.deployment.compose import (
     IMAGE,
     ROOT,
@@ -137,6 +139,29 @@ def test_on_kubernetes_the_server_is_that_of_the_compose_file():
     [port] = container["ports"]
     assert str(port["containerPort"]) == ours["command"][-1]
     assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+
+
+def test_on_kubernetes_a_run_is_recorded_by_what_the_image_has(server, tmp_path):
+    values = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "values.yaml").read_text())
+    url = server.url("on_kubernetes")
+    databases.create_if_missing(url)
+    place = {
+        "username": url.username,
+        "password": url.password,
+        "hostname": url.host,
+        "port": url.port,
+        "db_name": url.database,
+        "scheme": values["postgresql"]["postgresqlScheme"],
+    }
+    own = {"storage": {"postgres": {"postgres_db": place}}, "telemetry": {"enabled": False}}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(own))
+
+    @dg.asset
+    def made():
+        return None
+
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert dg.materialize([made], instance=instance).success
 
 
 def test_kubernetes_has_the_limits_and_retries_of_dagster_yaml():
