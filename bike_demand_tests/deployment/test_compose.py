@@ -59,6 +59,7 @@ def test_each_service_has_a_limit_a_restart_policy_and_stays(declared):
     for name, service in declared.items():
         assert re.fullmatch(r"\d+g", service["mem_limit"]), name
         assert service["restart"] in {"unless-stopped", "on-failure:3"}, name
+        assert service["logging"] == {"driver": "local"}, name  # which is bounded
         if name != "migrate":
             assert service["healthcheck"]["test"][0] == "CMD", name
 
