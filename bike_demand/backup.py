@@ -112,7 +112,7 @@ def restore(file: Path, *, replace: bool) -> None:
                 "The file holds models, and MLFLOW_TRACKING_URI says that a server keeps them: "
                 "restore without it."
             )
-        _refuse_to_lose(urls, replace=replace)
+        _refuse_to_lose(urls, files, replace=replace)
         _refuse_without_right(urls)
         _refuse_older(urls, manifest.get("postgres", 0), file)
         configured.home.mkdir(parents=True, exist_ok=True)
@@ -238,8 +238,10 @@ def _is_whole(tar: tarfile.TarFile) -> bool:
         return False
 
 
-def _refuse_to_lose(urls: Mapping[Database, sa.URL], *, replace: bool) -> None:
+def _refuse_to_lose(urls: Mapping[Database, sa.URL], files: Path, *, replace: bool) -> None:
     there = [str(url.database) for url in urls.values() if _exists(url)]
+    if Database.MLFLOW in urls and files.is_dir() and any(files.iterdir()):
+        there.append(str(files))  # perhaps of another server's database
     if there and not replace:
         raise click.ClickException(
             f"{', '.join(there)} are there already: with --replace they go, or name another "

@@ -161,6 +161,18 @@ def test_what_is_stored_is_not_lost_unless_it_may(here, tmp_path):
     assert here.polls() == 3
 
 
+def test_files_of_models_are_not_lost_to_a_server_that_is_new(here, there, tmp_path):
+    here.store(3)
+    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
+    model = there.home / "mlflow" / "models" / "precious"
+    model.parent.mkdir(parents=True)
+    model.write_text("model")
+    refused = there.run("restore", tmp_path / "b.tar")
+    assert refused.exit_code == 1
+    assert f"{there.home / 'mlflow'} are there already: with --replace" in refused.output
+    assert model.exists()
+
+
 def test_a_restore_that_fails_leaves_what_is_stored(here, tmp_path, monkeypatch):
     here.store(3)
     assert here.run("backup", tmp_path / "b.tar").exit_code == 0
