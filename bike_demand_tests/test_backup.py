@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import warnings
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -173,19 +174,26 @@ def test_files_of_models_are_not_lost_to_a_server_that_is_new(here, there, tmp_p
     assert model.exists()
 
 
-def test_a_restore_that_fails_leaves_what_is_stored(here, tmp_path, monkeypatch):
-    here.store(3)
-    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
-    here.store(7)
+@contextmanager
+def a_full_disk():
+    """What a program has done is the last that there is room for."""
     run = programs.run
 
     def broken(program, url, arguments):
         run(program, url, arguments)
         raise PermanentStorageError("the disk is full")
 
-    monkeypatch.setattr(programs, "run", broken)
-    failed = here.run("restore", "--replace", tmp_path / "b.tar")
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "run", broken)
+        yield
+
+
+def test_a_restore_that_fails_leaves_what_is_stored(here, tmp_path):
+    here.store(3)
+    assert here.run("backup", tmp_path / "b.tar").exit_code == 0
+    here.store(7)
+    with a_full_disk():
+        failed = here.run("restore", "--replace", tmp_path / "b.tar")
     assert failed.exit_code == 1
     assert "the disk is full" in failed.output
     assert here.polls() == 7
@@ -233,17 +241,11 @@ def test_who_connects_during_a_restore_keeps_all_databases_as_they_were(
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (2,)
 
 
-def test_a_restore_that_fails_leaves_no_half_of_a_database_on_the_disk(here, tmp_path, monkeypatch):
+def test_a_restore_that_fails_leaves_no_half_of_a_database_on_the_disk(here, tmp_path):
     here.store(3)
     assert here.run("backup", tmp_path / "b.tar").exit_code == 0
-    run = programs.run
-
-    def broken(program, url, arguments):
-        run(program, url, arguments)
-        raise PermanentStorageError("the disk is full")
-
-    monkeypatch.setattr(programs, "run", broken)
-    failed = here.run("restore", "--replace", tmp_path / "b.tar")
+    with a_full_disk():
+        failed = here.run("restore", "--replace", tmp_path / "b.tar")
     assert f"{tmp_path / 'b.tar'} was not restored" in failed.output
     with databases.connect_beside(here.url) as connection:
         assert not databases.exists(
