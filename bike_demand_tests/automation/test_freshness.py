@@ -147,6 +147,7 @@ def test_what_reaches_back_before_the_first_snapshot_is_not_expected():
     _, missing = freshness.missing(CADENCES, now, store, store.begun)
     assert {item.name for item in missing} == {
         "station_forecast 2026-03-06-12:00",
+        "station_forecast 2026-03-06-11:00",  # from half past
         "station_demand 2026-03-06-11:00",
         "data_quality 2026-03-06-08:00",
     }
