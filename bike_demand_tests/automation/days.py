@@ -38,7 +38,7 @@ MINUTES = {0, 2, 5, 10, 15, 20, 30, 35, 40, 45, 50}
 LOOKS = {
     cadences.FEATURES: {2},
     cadences.DEMAND: {10},
-    cadences.FORECAST: {0, 15, 30, 45},
+    cadences.FORECAST: {0, 15},  # the later snapshots are as the second
     cadences.QUALITY: {20},
 }
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
