@@ -6,21 +6,16 @@ weeks that begin two days later, and from a quarter, a half and three quarters p
 """
 
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.drift import LEARNT, Month
-from bike_demand import settings
-from bike_demand.backtest import read_grid, stations_of
-from bike_demand.forecasting.features import LOOKS_BACK, Surroundings
+from benchmarks.drift import Month, of_recording
+from bike_demand.forecasting.features import LOOKS_BACK
 from bike_demand.forecasting.grid import TICK
 from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
-from bike_demand.forecasting.splits import DAY, HOUR, WEEK, Split, in_service
-from bike_demand.history.recording import open_recording
-from bike_demand.resources.recorded_feed import CACHE
+from bike_demand.forecasting.splits import DAY, HOUR, WEEK, in_service
 
 EACH = 3 * HOUR
 AHEAD = (1, 3, 6, 12, 24)
@@ -44,17 +39,8 @@ def errors(month: Month, origin: datetime) -> pd.DataFrame:
 
 def main() -> None:
     """Print it by horizon and minute."""
-    path, information, timezone, start = (
-        Path(sys.argv[1]),
-        Path(sys.argv[2]),
-        sys.argv[3],
-        datetime.fromisoformat(sys.argv[4]).replace(tzinfo=UTC),
-    )
-    recording = open_recording(path, settings.resolve_home() / CACHE, timezone=timezone)
-    first = start + LEARNT + 2 * DAY
-    grid = read_grid(recording, Split(start, LEARNT, 3 * WEEK))
-    around = Surroundings(stations_of(information, recording, grid), None, timezone, None)
-    month = Month(grid, around, start)
+    month, learnt, _ = of_recording(sys.argv[1:])
+    first = learnt + 2 * DAY
     origins = [
         first + hour * EACH + past * TICK for hour in range(2 * WEEK // EACH) for past in range(4)
     ]

@@ -5,6 +5,7 @@ from 2023-03-01: the model learns 28 days from START, and each hour after two mo
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -90,22 +91,28 @@ class Month:
         return pd.DataFrame(found)
 
 
-def main() -> None:
-    """Print the figures; exit code 1 if an ordinary hour is critical, or a doubled day is not."""
-    path, information, timezone, day = sys.argv[1:]
+def of_recording(arguments: Sequence[str]) -> tuple[Month, datetime, datetime]:
+    """The month that a command names; when its training ends, and when its last day does, UTC."""
+    path, information, timezone, day = arguments
     start = datetime.fromisoformat(day).replace(tzinfo=UTC)
     recording = open_recording(Path(path), settings.resolve_home() / CACHE, timezone=timezone)
     end = recording.span.end.replace(hour=0, minute=0, second=0, microsecond=0)
     grid = read_grid(recording, Split(start, LEARNT, end - start - LEARNT))
     stations = stations_of(Path(information), recording, grid)
     month = Month(grid, Surroundings(stations, None, timezone, None), start)
-    begin = start + LEARNT + 2 * DAY
-    ordinary = month.indices(grid, start + LEARNT, end).loc[:, begin:]
+    return month, start + LEARNT, end
+
+
+def main() -> None:
+    """Print the figures; exit code 1 if an ordinary hour is critical, or a doubled day is not."""
+    month, learnt, end = of_recording(sys.argv[1:])
+    grid, timezone, begin = month.grid, month.around.timezone, learnt + 2 * DAY
+    ordinary = month.indices(grid, learnt, end).loc[:, begin:]
     highest = ordinary.max(axis=1).sort_values(ascending=False)
     print(f"{ordinary.shape[1]} hours: {highest.head(5).round(3).to_dict()}")
     missed = bool(highest.iloc[0] >= BANDS["critical"])
     for number in NIGHTS:
-        night = start + LEARNT + number * DAY
+        night = learnt + number * DAY
         midnight = pd.Timestamp(night).tz_convert(timezone).normalize() + pd.Timedelta(days=1)
         begun = midnight.tz_convert("UTC").to_pydatetime()
         changed = month.indices(doubled(grid, begun), begun - DAY, begun + 25 * HOUR)

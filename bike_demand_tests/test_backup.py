@@ -322,11 +322,12 @@ def test_a_backup_into_a_directory_that_is_not_there_names_it(here, tmp_path):
     assert f"there is no directory {tmp_path / 'typo'}." in refused.output
 
 
+def full(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_disk_that_is_full_is_told_with_the_file_that_it_is_full_for(here, tmp_path, monkeypatch):
     here.store(1)
-
-    def full(*arguments, **options):
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tarfile.TarFile, "add", full)
     failed = here.run("backup", tmp_path / "b.tar")
@@ -457,9 +458,6 @@ def test_an_export_that_fails_leaves_no_file_and_the_old_one(here, tmp_path):
 def test_an_export_to_a_full_disk_names_the_file(here, tmp_path, monkeypatch):
     here.store(1)
     file = tmp_path / "polls.parquet"
-
-    def full(*arguments, **options):
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pq.ParquetWriter, "write_batch", full)
     failed = here.run("export", "feed_poll", "--out", file)

@@ -17,34 +17,9 @@ from bike_demand.drill.script import Fault
 from bike_demand.forecasting.grid import TICK
 from bike_demand.freshness import OVER, missing
 from bike_demand.made import Made
-from bike_demand.storage.tables import (
-    DATA_QUALITY,
-    FEATURE_DRIFT,
-    FORECAST_ACCURACY,
-    STATION_DEMAND,
-    STATION_FEATURES,
-    STATION_FORECAST,
-    STATION_RISK,
-    STATION_STATUS,
-    WEATHER,
-)
+from bike_demand.storage.declaration import declared_table
+from bike_demand.storage.tables import METADATA, WEATHER
 from bike_demand.storage.warehouse import Warehouse
-
-TABLES: Final = {
-    table.name: table
-    for table in (
-        STATION_STATUS,
-        WEATHER,
-        STATION_FEATURES,
-        STATION_DEMAND,
-        STATION_FORECAST,
-        STATION_RISK,
-        FORECAST_ACCURACY,
-        FEATURE_DRIFT,
-        DATA_QUALITY,
-    )
-}
-"""Of assets; those that are not here keep no rows."""
 
 _NO_ROWS: Final = dg.IntMetadataValue(0)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -267,12 +242,12 @@ def _rows(
     stations: Collection[str],
 ) -> dict[str, int]:
     """Of the partitions that were made: rows, and what is wrong with them."""
-    table = TABLES.get(asset)
     acknowledged: dict[str, int] = {}
     for key, _, rows in events:
         acknowledged.setdefault(key, rows)
-    if table is None or not acknowledged:
+    if asset not in METADATA.tables or not acknowledged:
         return dict.fromkeys(("rows", "lost", "duplicates", "wrong_keys"), 0)
+    table = declared_table(asset)
     # The weather's time is when it was told.
     wrong = "extract(epoch FROM {time}) %% %(tick)s <> 0"
     if table is WEATHER:

@@ -3,7 +3,7 @@
 A window is what a partition is to the warehouse. All instants are UTC and tz-aware.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -73,17 +73,15 @@ class Reach:
             seen.extend(
                 Window(window.start - before, window.end - until) for before, until in self.lookback
             )
-            seen.extend(_full_hours(window.start - self.hourly, window.start))
+            after = _full_hour_from(window.start)
+            seen.extend(whole_hours_before(after, self.hourly + (after - window.start)))
         return merge(seen)
 
 
-def _full_hours(start: datetime, end: datetime) -> Iterator[Window]:
-    """The instants at full hours in `[start, end)`, each a window of its own."""
-    hour = start.replace(minute=0, second=0, microsecond=0)
-    while hour < end:
-        if hour >= start:
-            yield Window(hour, hour + _INSTANT)
-        hour += _HOUR
+def _full_hour_from(instant: datetime) -> datetime:
+    """The first full hour (UTC) from an instant on."""
+    hour = instant.replace(minute=0, second=0, microsecond=0)
+    return hour if hour == instant else hour + _HOUR
 
 
 def whole_hours_before(instant: datetime, span: timedelta) -> tuple[Window, ...]:

@@ -149,17 +149,21 @@ def test_after_an_outage_the_hour_is_forecast_from_its_first_snapshot(forecast, 
     assert all(check.passed for check in result.get_asset_check_evaluations())
 
 
+def by_everything(warehouse, city, origin, model):
+    """What a model says by all that was stored up to an origin, read or not."""
+    everything = warehouse.frame(
+        "SELECT * FROM station_status WHERE observed_at <= %(origin)s", {"origin": origin}
+    )
+    grid = to_grid(everything, origin - LOOKS_BACK, origin + LOOKS_AHEAD + TICK)
+    return Outlook(grid, origin, city.around).forecast(model)
+
+
 def test_between_full_hours_a_forecast_looks_back_on_hours_of_its_own(
     forecast, reigns, outage, city, warehouse, tracking
 ):
     version = reigns()
     _, rows, _ = forecast(minutes=41)
-    everything = warehouse.frame(
-        "SELECT * FROM station_status WHERE system_id = %(system)s AND observed_at <= %(origin)s",
-        {"system": city.system_id, "origin": outage},
-    )
-    grid = to_grid(everything, outage - LOOKS_BACK, outage + LOOKS_AHEAD + TICK)
-    expected = Outlook(grid, outage, city.around).forecast(tracking.registry().load(version))
+    expected = by_everything(warehouse, city, outage, tracking.registry().load(version))
     by = ["horizon", "station_id"]
     found = rows.sort_values(by)[[*expected.columns]].reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected.sort_values(by), check_dtype=False, rtol=1e-5)

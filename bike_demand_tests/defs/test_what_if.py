@@ -11,7 +11,7 @@ from bike_demand.forecasting.grid import TICK
 from bike_demand.storage.warehouse import Warehouse
 from bike_demand.what_if import CHAMPION_S, Oracle, Posted, UnanswerableError, hours
 from bike_demand_tests.defs.conftest import DAY, HOUR
-from bike_demand_tests.defs.test_station_forecast import ORIGIN, forecast, reigns
+from bike_demand_tests.defs.test_station_forecast import ORIGIN, by_everything, forecast, reigns
 
 __all__ = ["forecast", "reigns"]
 TOLD = ["horizon", "in_service", "capacity", "bikes", "p10", "p50", "p90", "p_empty", "p_full"]
@@ -119,14 +119,7 @@ def test_an_origin_between_full_hours_reads_its_own_hours(reigns, oracle, stored
     station_id = known(city, origin)[0]
     _, _, told, rows = oracle.forecast(city.system_id, station_id, stored(station_id, origin))
     assert told == origin
-    from bike_demand.forecasting.features import LOOKS_BACK
-    from bike_demand.forecasting.grid import to_grid
-    from bike_demand.forecasting.outlook import LOOKS_AHEAD, Outlook
-
-    everything = oracle._warehouse.frame("SELECT * FROM station_status", {})
-    everything = everything[everything["observed_at"] <= origin]
-    grid = to_grid(everything, origin - LOOKS_BACK, origin + LOOKS_AHEAD + TICK)
-    whole = Outlook(grid, origin, city.around).forecast(oracle._registry.load(version))
+    whole = by_everything(oracle._warehouse, city, origin, oracle._registry.load(version))
     own = whole[whole["station_id"] == station_id].reset_index(drop=True)
     pd.testing.assert_frame_equal(rows[TOLD], own[TOLD], rtol=0, atol=2e-6)
 

@@ -155,11 +155,12 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     with tracking.in_use() as registry:
         for system in systems.placed(status["system_id"], refused):
             own = systems.of(system, status)
-            origin, grid = _grid(own, window, system, io_manager.warehouse())
-            if origin is None:
+            seen = _seen(own, window, system, io_manager.warehouse())
+            if seen is None:
                 hour = f"the hour from {window.start:%Y-%m-%d %H:%M} UTC"
                 refused[system.system_id] = f"nothing is known of {hour}"
                 continue
+            origin, grid = seen
             issue, model = _issue(registry, system, origin)
             outlook = Outlook(grid, origin, systems.surroundings(system, stations, weather))
             shared = issue.columns(issued_at)
@@ -213,15 +214,15 @@ def station_forecast(  # type: ignore[no-untyped-def]  # noqa: ANN201  # as in `
     )
 
 
-def _grid(
+def _seen(
     status: pd.DataFrame, window: dg.TimeWindow, system: System, warehouse: Warehouse
-) -> tuple[datetime | None, Grid]:
+) -> tuple[datetime, Grid] | None:
     """The first tick of a window at which any station's bikes are known, and all up to it."""
     within = status["observed_at"].between(window.start, window.end, inclusive="left")
     hour = to_grid(status[within], window.start, window.end)
     known = np.flatnonzero(~np.isnan(hour.bikes).all(axis=1))
     if not len(known):
-        return None, hour
+        return None
     origin = window.start + int(known[0]) * TICK
     if origin > window.start:  # it looks back on hours of its own
         hours = read(
