@@ -1,4 +1,4 @@
-"""What Dagster loads, and how little that costs."""
+"""What Dagster loads, and that it imports nothing heavy to do so."""
 
 import subprocess
 import sys
@@ -29,23 +29,6 @@ def test_loading_imports_no_heavy_library_and_needs_no_environment(tmp_path):
     )
     assert done.stdout == "[]\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_loading_takes_little_longer_than_dagster_itself():
-    program = dedent("""
-        import time
-        started = time.process_time()
-        import dagster
-        base = time.process_time()
-        import bike_demand.definitions
-        print(base - started, time.process_time() - base)
-    """)
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    dagster_itself, ours = map(float, done.stdout.split())
-    # The bar is 2.5 s where dagster takes 1.1 s; as a ratio of CPU it holds on any machine.
-    assert ours < 2.2 * dagster_itself
 
 
 def test_every_asset_says_what_it_is_where_it_is_kept_and_what_its_columns_mean():
