@@ -339,6 +339,7 @@ def test_a_body_that_cannot_be_unpacked_is_refused(server, downloader):
 HASTY = Limits(connect_seconds=1, read_seconds=0.2, total_seconds=5, retries=1)
 BRIEF = Limits(connect_seconds=1, read_seconds=2, total_seconds=0.3, retries=0)
 HEAD = b"HTTP/1.1 200 OK\r\n"
+SOON_S = 15  # what drips here does so for ever; a busy machine is none of its faults
 
 
 @pytest.mark.parametrize(
@@ -368,7 +369,7 @@ def test_a_dripping_connection_is_cut_off_in_time(server, waits, before, drop):
     url = server.serve("/f", server.drip(before, drop))
     began = time.monotonic()
     error = failure(make(waits, BRIEF), url, TransientFeedError)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON_S
     assert "longer than 0.3 seconds" in error.problem
 
 
