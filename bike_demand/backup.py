@@ -25,6 +25,7 @@ from bike_demand import settings
 from bike_demand.settings import Settings
 from bike_demand.storage import databases, programs
 from bike_demand.storage.databases import Database
+from bike_demand.storage.durable import sync
 from bike_demand.storage.errors import StorageError, storage_errors
 
 FORMAT: Final = 1
@@ -82,7 +83,9 @@ def backup(file: Path) -> None:
                 dump.unlink()
             if Database.MLFLOW in urls and (configured.home / _FILES).is_dir():
                 tar.add(configured.home / _FILES, _FILES)
+        sync(part)
         part.rename(file)
+        sync(beside)
     click.echo(f"{file} has {file.stat().st_size / 1e6:,.1f} MB.")
     if Database.MLFLOW not in urls and configured.mlflow_tracking_uri is not None:
         click.echo("Models are on the server of MLFLOW_TRACKING_URI: back that up by itself.")

@@ -4,6 +4,7 @@ import errno
 import gzip
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -347,6 +348,20 @@ def test_a_backup_is_whole_or_not_there(here, tmp_path, monkeypatch):
     assert failed.exit_code == 1
     assert "the disk is full" in failed.output
     assert not [path for path in tmp_path.iterdir() if "backups" in path.name]
+
+
+def test_a_backup_is_on_the_disk_when_it_is_said_to_be_there(here, tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def noted(descriptor):
+        synced.append((os.fstat(descriptor).st_ino, file.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    here.store(1)
+    file = tmp_path / "b.tar"
+    assert here.run("backup", file).exit_code == 0
+    assert synced == [(file.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
 
 
 def test_a_backup_replaces_no_file(here, tmp_path):

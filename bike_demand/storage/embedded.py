@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from bike_demand.storage.durable import sync
+
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
@@ -329,7 +331,7 @@ def _create_cluster(directory: Path, programs: _Programs) -> None:
     password.unlink(missing_ok=True)
     password.touch(mode=0o600, exist_ok=False)  # private from its first moment
     password.write_text(secrets.token_urlsafe(32), encoding="utf-8")
-    _sync(password)
+    sync(password)
     new = directory / f"data.new-{secrets.token_hex(4)}"
     made = programs.run(
         "initdb",
@@ -351,7 +353,7 @@ def _create_cluster(directory: Path, programs: _Programs) -> None:
             f"{_advice()}"
         )
     new.rename(directory / "data")
-    _sync(directory)
+    sync(directory)
 
 
 def _refuse_unusable(data: Path, uid: int) -> None:
@@ -457,15 +459,6 @@ def _log_since(directory: Path, offset: int) -> str:
 def _output(completed: subprocess.CompletedProcess[str]) -> str:
     said = (completed.stderr.strip() or completed.stdout.strip())[-_TAIL_BYTES:]
     return said or f"it ended with status {completed.returncode}"
-
-
-def _sync(path: Path) -> None:
-    """Let a file or a directory's entries survive a power failure."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
