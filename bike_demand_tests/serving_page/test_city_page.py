@@ -267,17 +267,28 @@ def test_trust_is_last_weeks_error_beside_no_change_the_datas_age_and_the_model(
     expect(trust.locator(".events li").first).to_contain_text("refusal, version 8")
 
 
+@pytest.mark.parametrize("size", [(320, 640), PHONE])
+def test_errors_stand_below_their_heading(api, window, size):
+    week = window(api.url, size=size).locator("#trust .week")
+    heading = week.get_by_role("columnheader", name="Error").bounding_box()
+    error = week.get_by_role("cell", name="−17 %").bounding_box()
+    assert (error["x"], error["width"]) == (heading["x"], heading["width"])
+
+
+@pytest.mark.parametrize("size", [(320, 640), PHONE, WIDE])
 def test_before_forecasts_come_due_the_models_test_stands_for_them(
-    tmp_path, city_url, clock, window
+    tmp_path, city_url, clock, window, size
 ):
     with databases.connect(city_url) as connection:
         connection.execute("DELETE FROM forecast_accuracy")
     with running(configured(tmp_path, city_url), clock) as api:
-        page = window(api.url)
+        page = window(api.url, size=size)
         trust = page.locator("#trust")
         expect(trust.locator(".lead")).to_contain_text("On days that it had not seen")
         expect(trust.locator(".week tbody tr")).to_have_count(5)
         expect(trust.locator(".week tbody tr").first).to_have_text("1 h2.12.6−21 %80 %")
+        table, around = trust.locator(".week").bounding_box(), trust.locator(".lead").bounding_box()
+        assert table["width"] <= around["width"] < size[0]
 
 
 def test_a_new_forecast_takes_the_place_of_the_one_shown(own_api, window, city_url, clock):

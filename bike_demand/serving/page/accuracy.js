@@ -98,7 +98,8 @@ function lastWeek(all) {
       change(better[index]),
     );
   });
-  const dot = (whose) => html("i", { class: `dot ${whose}` });
+  const dotted = (whose, word) =>
+    html("span", { class: "dotted" }, html("i", { class: `dot ${whose}` }), word);
   return html(
     "div",
     {},
@@ -107,8 +108,8 @@ function lastWeek(all) {
       "Mean absolute error in bikes over the last 7 days, by hours ahead",
       [
         column("Ahead"),
-        column(dot("ours"), "Forecast"),
-        html("th", { scope: "col", colspan: "2" }, dot("theirs"), "No change assumed"),
+        column(dotted("ours", "Forecast")),
+        html("th", { scope: "col", colspan: "2" }, dotted("theirs", "No"), " change assumed"),
         column("Error"),
       ],
       body,
@@ -142,7 +143,7 @@ function tested(model) {
       html("td", {}, percent(each.pit_coverage_80)),
     );
   });
-  const head = ["Ahead", "Bikes off", "Best simple forecast", "Error", "In 80 % band"];
+  const head = ["Ahead", "Bikes off", "Best simple", "Error", "In 80 % band"];
   return html(
     "div",
     {},
