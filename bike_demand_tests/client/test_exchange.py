@@ -45,7 +45,7 @@ def time():
 
 @pytest.fixture
 def client(served, time):
-    with Client(served.base, api_key=KEY, timeout=0.5) as found:
+    with Client(served.base, api_key=KEY) as found:
         found._exchange._clock, found._exchange._sleep = lambda: time.now, time.sleep
         yield found
 
@@ -108,6 +108,7 @@ def test_what_does_not_pass_is_asked_once(served, client, time, status):
 
 def test_who_says_nothing_or_hangs_up_is_not_there(served, client, time, closed_port):
     served.serve("/systems", served.stall())
+    client._exchange._timeout = 0.5
     with pytest.raises(UnreachableError):
         client.systems()
     with Client(f"http://user:{KEY}@127.0.0.1:{closed_port}") as nobody:

@@ -123,7 +123,7 @@ def test_a_server_that_starts_before_its_database_serves_once_that_answers(
 def test_a_query_that_takes_too_long_is_given_up_and_its_connection_kept(
     tmp_path, own_url, monkeypatch
 ):
-    monkeypatch.setattr("bike_demand.serving.database.SESSION", "-c statement_timeout=200ms")
+    monkeypatch.setattr("bike_demand.serving.database.SESSION", "-c statement_timeout=2s")
     with running(configured(tmp_path, own_url), Clock(NOW), every_s=3600) as api:
         with databases.connect(own_url) as another:
             another.execute("LOCK TABLE forecast_accuracy")

@@ -25,9 +25,9 @@ STEPS = "/data/2.5/forecast"
 def client(base):
     clock = Clock()
     limits = Limits(
-        connect_seconds=0.5,
-        read_seconds=0.2,
-        total_seconds=2,
+        connect_seconds=1,
+        read_seconds=1,
+        total_seconds=5,
         retries=1,
         max_body_bytes=100_000,
     )
