@@ -31,6 +31,9 @@ def home(tmp_path) -> Iterator[Path]:
     """A data directory with a space in its name; its server is stopped afterwards."""
     directory = tmp_path / "data directory"
     yield directory
+    for left in using(directory):  # a run outlives Ctrl-C, and would start the server again
+        with suppress(psutil.NoSuchProcess):
+            left.kill()
     embedded.stop(directory / "postgres")
 
 
@@ -206,6 +209,17 @@ def beside(parent: int, word: str) -> list[psutil.Process]:
         if ["--parent", str(parent)] == (process.info["cmdline"] or [])[-2:]
         and word in process.info["cmdline"]
     ]
+
+
+def using(directory: Path) -> list[psutil.Process]:
+    """Processes that this data directory was given to, but for Postgres' own."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            given = process.environ().get("BIKE_DEMAND_HOME")
+            if given == str(directory) and process.name() != "postgres":
+                found.append(process)
+    return found
 
 
 def forecast_of(api: Client) -> CityForecast | None:
