@@ -4,13 +4,17 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
+
+from bike_demand.storage import embedded
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 240  # for a busy machine; an idle one needs a tenth
@@ -52,6 +56,25 @@ def serving(command: list[str], environment: dict[str, str]):
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def activated(home: Path) -> dict[str, str]:
+    """The environment of who has activated the virtual one and has chosen a data directory."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "BIKE_DEMAND_HOME": str(home), "PATH": path}
+
+
+def end_all_of(home: Path) -> None:
+    """End what was given this data directory, then its Postgres.
+
+    A run outlives the Ctrl-C that ends `dev`, and would start the server again.
+    """
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            given = process.environ().get("BIKE_DEMAND_HOME")
+            if given == str(home) and process.name() != "postgres":
+                process.kill()
+    embedded.stop(home / "postgres")
 
 
 def graphql(url: str, text: str, **variables: Any) -> dict[str, Any]:

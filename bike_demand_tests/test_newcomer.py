@@ -1,6 +1,5 @@
 """What a newcomer types, with real processes: `make demo`, `dagster dev`, `make dev`."""
 
-import os
 import re
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from bike_demand.simulation.misbehaviour import Misbehaviour
 from bike_demand.simulation.plan import Plan
 from bike_demand.simulation.server import CityServer
 from bike_demand.storage import embedded
-from bike_demand_tests.processes import serving, until
+from bike_demand_tests.processes import activated, end_all_of, serving, until
 from bike_demand_tests.storage.test_embedded import postmasters
 
 ROOT = Path(__file__).parents[1]
@@ -31,17 +30,13 @@ def home(tmp_path) -> Iterator[Path]:
     """A data directory with a space in its name; its server is stopped afterwards."""
     directory = tmp_path / "data directory"
     yield directory
-    for left in using(directory):  # a run outlives Ctrl-C, and would start the server again
-        with suppress(psutil.NoSuchProcess):
-            left.kill()
-    embedded.stop(directory / "postgres")
+    end_all_of(directory)
 
 
 @pytest.fixture
 def environment(home) -> dict[str, str]:
     """An environment as after activating the virtual environment."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "BIKE_DEMAND_HOME": str(home), "PATH": path, "COLUMNS": "120"}
+    return {**activated(home), "COLUMNS": "120"}
 
 
 def test_make_demo_brings_in_a_city_and_make_dev_goes_on_with_it(environment, home):
@@ -209,17 +204,6 @@ def beside(parent: int, word: str) -> list[psutil.Process]:
         if ["--parent", str(parent)] == (process.info["cmdline"] or [])[-2:]
         and word in process.info["cmdline"]
     ]
-
-
-def using(directory: Path) -> list[psutil.Process]:
-    """Processes that this data directory was given to, but for Postgres' own."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            given = process.environ().get("BIKE_DEMAND_HOME")
-            if given == str(directory) and process.name() != "postgres":
-                found.append(process)
-    return found
 
 
 def forecast_of(api: Client) -> CityForecast | None:

@@ -1,17 +1,13 @@
 """Dagster's page of `make dev`, in a real browser: what people see and click."""
 
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from bike_demand.definitions import defs
-from bike_demand.storage import embedded
 from bike_demand_tests.browser import launched
-from bike_demand_tests.processes import PATIENCE_S, serving
+from bike_demand_tests.processes import PATIENCE_S, activated, end_all_of, serving
 
 ASSETS = sorted(spec.key.to_user_string() for spec in defs.resolve_all_asset_specs())
 GROUPS = ("features", "forecasting", "ingestion", "monitoring", "training")
@@ -28,13 +24,11 @@ def browser() -> Iterator[Browser]:
 def url(browser, tmp_path_factory) -> Iterator[str]:
     """The page's address, in a data directory that was empty."""
     home = tmp_path_factory.mktemp("page")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "BIKE_DEMAND_HOME": str(home), "PATH": path}
     try:
-        with serving(["bike-demand", "dev"], environment) as dagster:
+        with serving(["bike-demand", "dev"], activated(home)) as dagster:
             yield dagster.url
     finally:
-        embedded.stop(home / "postgres")
+        end_all_of(home)
 
 
 @pytest.fixture(scope="module")
