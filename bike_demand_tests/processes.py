@@ -69,12 +69,24 @@ def end_all_of(home: Path) -> None:
 
     A run outlives the Ctrl-C that ends `dev`, and would start the server again.
     """
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            given = process.environ().get("BIKE_DEMAND_HOME")
-            if given == str(home) and process.name() != "postgres":
+    for process in having("BIKE_DEMAND_HOME", str(home)):
+        with suppress(psutil.NoSuchProcess):
+            if process.name() != "postgres":
                 process.kill()
     embedded.stop(home / "postgres")
+
+
+def having(variable: str, value: str) -> list[psutil.Process]:
+    """Processes that run with this in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if (
+                process.environ().get(variable) == value
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(process)
+    return found
 
 
 def graphql(url: str, text: str, **variables: Any) -> dict[str, Any]:

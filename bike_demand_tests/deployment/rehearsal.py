@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from bike_demand_tests.deployment.compose import IMAGE, ROOT, in_order, services
-from bike_demand_tests.processes import PATIENCE_S, free_ports, until
+from bike_demand_tests.processes import PATIENCE_S, free_ports, having, until
 
 DEBIAN = Path("/usr/lib/postgresql")
 PORTS = {
@@ -164,15 +164,7 @@ class Rehearsal:
         return f"{self._folder}/{name}"
 
     def _processes(self, name: str) -> list[psutil.Process]:
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if (
-                    process.environ().get(MARK) == self._mark(name)
-                    and process.status() != psutil.STATUS_ZOMBIE
-                ):
-                    found.append(process)
-        return found
+        return having(MARK, self._mark(name))
 
     def _prepared_postgres(self, command: list[str]) -> tuple[list[str], dict[str, Any]]:
         """What the entry point of Postgres' image does: make databases once; no server as root."""
